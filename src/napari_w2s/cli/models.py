@@ -1,0 +1,75 @@
+"""``napari-w2s models``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_w2s._types import Task
+from napari_w2s.cli.console import Json, Verbose, out, print_json
+
+if TYPE_CHECKING:
+    from napari_w2s.models.descriptor import ModelDescriptor
+
+
+def models(
+    task: Annotated[
+        Task | None, typer.Option("--task", help="Only models that denoise, super-resolve (sr) or do both (jdsr).")
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> None:
+    """List the models: what each does, for which noise level, and whether its weights are here.
+
+    With -v also what each is, its licence and its paper.
+    """
+    from napari_w2s.models.builtin import default_registry
+
+    registry = default_registry()
+    rows = [_describe(d, registry.available(d.name)) for d in registry.descriptors(task)]
+    if json:
+        print_json(rows)
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("model", "does", "scale", "for", "weights"):
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        level = row["level"] or "any level"
+        table.add_row(row["name"], Task(row["task"]).label, f"{row['scale']}x", level, row["state"])
+    console = out()
+    console.print(table)
+    if verbose:
+        for row in rows:
+            console.print(f"\n[bold]{row['name']}[/]", highlight=False)
+            for line in (row["summary"], f"Licence: {row['licence']}", f"Origin: {row['origin']}", row["citation"]):
+                console.print(line, markup=False, soft_wrap=True)
+
+
+def _describe(model: ModelDescriptor, state: str) -> dict[str, Any]:
+    weights = model.weights
+    return {
+        "name": model.name,
+        "title": model.title,
+        "task": str(model.task),
+        "scale": model.scale,
+        "level": None if model.level is None else str(model.level),
+        "architecture": model.architecture,
+        "state": state,
+        "weights": None
+        if weights is None
+        else {
+            "path": weights.path,
+            "sha256": weights.sha256,
+            "licence": weights.licence,
+            "packaged": weights.packaged,
+        },
+        "summary": model.summary,
+        "licence": model.licence,
+        "origin": model.origin,
+        "citation": model.citation,
+        "receptive_field": model.receptive_field,
+        "precision_cost_db": dict(model.precision_cost_db),
+    }

@@ -1,0 +1,197 @@
+"""``napari-w2s restore``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from napari_w2s._types import InputError, Level
+from napari_w2s._types import Progress as Done
+from napari_w2s.app.batch import BatchCallbacks, BatchResult, JobResult, Outcome, run_batch
+from napari_w2s.app.plan import Job, Problem, plan_batch
+from napari_w2s.app.settings import RestoreSettings
+from napari_w2s.cli.console import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    Verbose,
+    fail,
+    progress_bar,
+    report_error,
+    say,
+    stop_on_signal,
+)
+
+EXAMPLES = (
+    "Examples:  napari-w2s restore cells.tif -o restored   |   "
+    "napari-w2s restore 'data/**/*.tif' -m dncnn-avg4+bicubic -o restored   |   "
+    "napari-w2s restore W2S/data/train --level avg1 -m dncnn-avg1 -o restored"
+)
+
+
+class Precision(StrEnum):
+    """Choices of ``--precision``."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+class NonFinite(StrEnum):
+    """Choices of ``--non-finite``."""
+
+    KEEP = "keep"
+    FILL = "fill"
+    RAISE = "raise"
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Return the models whose name begins like this, for the shell."""
+    from napari_w2s.models.builtin import default_registry
+
+    chain, plus, last = incomplete.rpartition("+")
+    return [chain + plus + name for name in default_registry().names() if name.startswith(last)]
+
+
+def restore(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Images, folders, W2S folders, or patterns in quotes such as 'data/**/*.tif'.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results; made if it is not there.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            autocompletion=complete_model,
+            show_default="the built-in one",
+            help="A model, or two in a row as DENOISER+SR. See: napari-w2s models",
+        ),
+    ] = None,
+    level: Annotated[
+        list[Level] | None,
+        typer.Option("--level", help="Of W2S folders, only this averaging level; raw bursts are averaged to it."),
+    ] = None,
+    glob: Annotated[
+        str | None,
+        typer.Option("--glob", metavar="PATTERN", help="Of folders, the files that match, e.g. '**/*.tif'."),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="PATH", help="A checkpoint, or the authors' net_data folder."),
+    ] = None,
+    intensity_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range",
+            metavar="LOW HIGH",
+            show_default="0 255 for 8-bit images, else each frame's own",
+            help="Intensities that count as black and white.",
+        ),
+    ] = None,
+    non_finite: Annotated[
+        NonFinite, typer.Option("--non-finite", help="What becomes of NaN and infinite pixels.")
+    ] = NonFinite.KEEP,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="auto takes a lower one where it was measured to be harmless.")
+    ] = Precision.AUTO,
+    tile: Annotated[
+        int | None,
+        typer.Option("--tile", min=1, metavar="PIXELS", show_default="fits the memory", help="Edge of the tiles."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there already.")] = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Restore images and write each as STEM_MODEL.ome.tif.
+
+    Results keep the pixel size and say how they were made. What is done is skipped, so a batch that was stopped can
+    be run again. A bad file does not end the batch: it is reported at the end, and the exit code is then 1.
+    """
+    from napari_w2s.models.builtin import DEFAULT_MODELS, default_registry
+
+    registry = default_registry()
+    try:
+        models = registry.parse(model) if model else tuple(DEFAULT_MODELS)
+        for name in models:
+            registry.descriptor(name)
+        settings = RestoreSettings(
+            models=models,
+            device=device,
+            precision=precision.value,
+            tile=tile,
+            intensity_range=intensity_range,
+            non_finite=non_finite.value,
+            weights=None if weights is None else str(weights),
+        )
+    except InputError as error:
+        fail(str(error), EXIT_USAGE)
+
+    plan = plan_batch(
+        paths, output, model=settings.model, pattern=glob, levels=level or (), model_names=registry.names()
+    )
+    with stop_on_signal() as stop, progress_bar() as bars:
+        view = _BatchView(bars, len(plan.jobs))
+        result = run_batch(
+            plan.jobs,
+            settings,
+            overwrite=overwrite,
+            registry=registry,
+            callbacks=BatchCallbacks(view.loading, view.started, view.progressed, view.finished),
+            should_stop=stop,
+        )
+    if not _report(result, plan.problems):
+        raise typer.Exit(stop.exit_code if result.cancelled else EXIT_FAILED)
+
+
+class _BatchView:
+    """Shows a batch as two bars, all files and the current one; without a terminal as one line per file."""
+
+    def __init__(self, bars: Progress, files: int) -> None:
+        self._bars = bars
+        self._files = files
+        self._all = bars.add_task(f"{files} files", total=files, visible=files > 1)
+        self._one = bars.add_task("", total=1.0, visible=False)
+
+    def loading(self, done: Done) -> None:
+        self._bars.update(self._one, description="Downloading weights", completed=done.fraction, visible=True)
+
+    def started(self, _index: int, job: Job) -> None:
+        self._bars.reset(self._one, description=job.source.name, total=1.0, visible=True)
+
+    def progressed(self, index: int, done: Done) -> None:
+        self._bars.update(self._one, completed=done.fraction)
+        self._bars.update(self._all, completed=index + done.fraction)
+
+    def finished(self, index: int, result: JobResult) -> None:
+        self._bars.update(self._all, completed=index + 1)
+        if self._bars.disable and result.outcome is Outcome.DONE:
+            say(f"{index + 1}/{self._files}  {result.job.output}  {result.seconds:.1f} s")
+
+
+def _report(result: BatchResult, problems: Sequence[Problem]) -> bool:
+    """Say what became of a batch; return True if all of it is there now."""
+    failed = result.of(Outcome.FAILED)
+    for message in [p.message for p in problems] + [r.message for r in failed]:
+        report_error(message)
+    counts = {
+        "restored": len(result.of(Outcome.DONE)),
+        "there already": len(result.of(Outcome.SKIPPED)),
+        "failed": len(failed) + len(problems),
+    }
+    summary = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+    say(f"Stopped: {summary or 'nothing restored'}." if result.cancelled else f"{summary or 'Nothing to do'}.")
+    return not (failed or problems or result.cancelled)

@@ -1,0 +1,1 @@
+"""What W2S and other images are on disk: facts, paths, lazy pixels, downloads and simulation."""

@@ -1,0 +1,1 @@
+"""Any model over any array: tiles, devices, precision, progress and stop. No napari, no Qt."""

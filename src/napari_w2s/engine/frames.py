@@ -1,0 +1,151 @@
+"""One frame's way into a model's intensity range and back: range, non-finite pixels, reading a part of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_w2s._types import InputError
+from napari_w2s.models.descriptor import Normalization
+
+Float = npt.NDArray[np.float32]
+
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Intensities:
+    """The affine map between a frame's own intensities and a model's.
+
+    Attributes
+    ----------
+    low, high : float
+        Own intensities that count as 0 and 1.
+    fill : float
+        Own intensity that stands in for NaN and infinite pixels.
+    has_non_finite : bool
+    """
+
+    low: float
+    high: float
+    fill: float
+    has_non_finite: bool
+
+    @property
+    def span(self) -> float:
+        """The own intensity difference that counts as 1; 1 for a constant frame."""
+        return self.high - self.low if self.high > self.low else 1.0
+
+    def to_model(self, pixels: npt.NDArray[Any], normalization: Normalization) -> Float:
+        """Map own intensities of any real dtype to a model's, as a new float32 array without NaN or inf."""
+        values: npt.NDArray[np.floating[Any]] = pixels.astype(np.float64 if pixels.dtype.itemsize > 2 else np.float32)
+        if self.has_non_finite:
+            values[~np.isfinite(values)] = self.fill
+        if normalization is Normalization.UNIT:
+            values = (values - self.low) / self.span
+        return values.astype(np.float32, copy=False)
+
+    def from_model(self, values: Float, normalization: Normalization) -> Float:
+        """Map a model's result back to own intensities, in place where possible."""
+        if normalization is Normalization.UNIT:
+            values = values * np.float32(self.span)
+            values += np.float32(self.low)
+        return values
+
+
+def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None, non_finite: str) -> Intensities:
+    """Find a frame's intensity range and its non-finite pixels.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray
+        ``(H, W)``, any real dtype.
+    intensity_range : (float, float) or None
+        None: 0-255 for uint8 and 0-1 for bool, the range of their type; for any other type the least and
+        the greatest finite pixel of the frame.
+    non_finite : str
+        ``"raise"`` refuses a frame with NaN or infinite pixels.
+
+    Raises
+    ------
+    InputError
+        If the range is empty or not finite, or `non_finite` is ``"raise"`` and there is such a pixel.
+    """
+    low, high, total, count = np.inf, -np.inf, 0.0, 0
+    for start in range(0, frame.shape[0], _ROWS_AT_ONCE):
+        rows = frame[start : start + _ROWS_AT_ONCE]
+        good = rows[np.isfinite(rows)] if rows.dtype.kind == "f" else rows
+        if good.size:
+            low, high = min(low, float(good.min())), max(high, float(good.max()))
+            total += float(good.sum(dtype=np.float64))
+            count += good.size
+    has_bad = count < frame.size
+    if has_bad and non_finite == "raise":
+        raise InputError(
+            f"{frame.size - count} of {frame.size} pixels are NaN or infinite. Keep them as NaN in the result "
+            "(non-finite: keep), fill them (fill), or repair the image first."
+        )
+    fill = total / count if count else 0.0
+    if intensity_range is not None:
+        low, high = map(float, intensity_range)
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise InputError(f"The intensity range {low:g} to {high:g} is empty. Give its lower end first.")
+    elif frame.dtype == np.uint8:
+        low, high = 0.0, 255.0
+    elif frame.dtype == np.bool_ or not count:
+        low, high = 0.0, 1.0
+    return Intensities(low, high, fill, has_bad)
+
+
+def put_nan(result: Float, region: tuple[slice, slice], frame: npt.NDArray[Any], zoom: int) -> None:
+    """Write NaN into a region of a result, in place, wherever the frame's pixel under it is NaN or infinite.
+
+    Parameters
+    ----------
+    result : numpy.ndarray
+        ``(zoom * H, zoom * W)``.
+    region : tuple of slice
+        Rows and columns of `result`.
+    frame : numpy.ndarray
+        ``(H, W)``.
+    zoom : int
+    """
+    rows, columns = (np.arange(s.start, s.stop) // zoom for s in region)
+    bad = ~np.isfinite(frame[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    if bad.any():
+        result[region][bad[rows - rows[0]][:, columns - columns[0]]] = np.nan
+
+
+class Padded:
+    """A frame seen as if it were continued by its mirror image to a multiple of some size.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray
+        ``(H, W)`` with at least one pixel.
+    multiple : int
+    """
+
+    def __init__(self, frame: npt.NDArray[Any], multiple: int) -> None:
+        self._frame = frame
+        height, width = frame.shape
+        self.shape = -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+    def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
+        """Return rows and columns of the padded frame; a view where nothing is padded."""
+        height, width = self._frame.shape
+        if rows.stop <= height and columns.stop <= width:
+            return self._frame[rows, columns]
+        return self._frame[np.ix_(_mirrored(rows, height), _mirrored(columns, width))]
+
+
+def _mirrored(part: slice, length: int) -> npt.NDArray[np.intp]:
+    """Return the indices that reflection at the last element (not repeated) gives."""
+    if length == 1:
+        return np.zeros(part.stop - part.start, np.intp)
+    period = 2 * (length - 1)
+    index = np.arange(part.start, part.stop) % period
+    return np.where(index < length, index, period - index)

@@ -1,0 +1,181 @@
+"""Between napari's layers and this package's images: the one place that reads the former and makes new ones.
+
+Everything here runs in the main thread. A layer is read once, into a snapshot; no thread ever sees the layer itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_w2s._types import InputError
+from napari_w2s.app.resolve import Candidate
+from napari_w2s.app.suggest import ImageReport
+from napari_w2s.data.image import Image
+from napari_w2s.gui.layers import image_from_layer_data
+
+if TYPE_CHECKING:
+    from napari.components import LayerList
+    from napari.layers import Layer
+
+FloatArray = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+NAN_FILL_BYTES = 512 * 2**20
+"""Results up to this size start as NaN, which napari draws transparent; filling larger ones would block the window."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was known of a layer when the user asked for its restoration.
+
+    Attributes
+    ----------
+    id : str
+        Identity of the layer.
+    image : Image
+        A reference to its pixels (level 0 of a multiscale layer), not a copy.
+    frame : mapping
+        Its world frame: ``scale``, ``translate``, ``rotate``, ``shear``, ``affine``, ``units``, ``axis_labels``.
+    look : mapping
+        How it is drawn: colormap, contrast limits and so on.
+    """
+
+    id: str
+    image: Image
+    frame: Mapping[str, Any]
+    look: Mapping[str, Any]
+
+
+def layer_id(layer: Layer) -> str:
+    """Return the identity of a layer, which a change of its name leaves alone."""
+    return str(layer.unique_id)
+
+
+def find_layer(layers: LayerList, identity: str) -> Layer | None:
+    """Return the layer of that identity, or None if it is not in the list any more."""
+    return next((layer for layer in layers if layer_id(layer) == identity), None)
+
+
+def is_image(layer: Layer) -> bool:
+    """Tell whether a layer is an image layer, through napari's proxies too."""
+    from napari.layers import Image as ImageLayer
+
+    return isinstance(layer, ImageLayer)
+
+
+def problem_of(layer: Layer) -> str | None:
+    """Say why an image layer cannot be restored, and what to do; None if it can."""
+    if layer.rgb:
+        return f"{layer.name} is an RGB image, and the models take one channel. Split it: right-click > Split RGB."
+    shape = _full_data(layer).shape
+    if 0 in shape:
+        return f"{layer.name} has no pixels (shape {' × '.join(map(str, shape))}). Choose another layer."
+    if np.dtype(layer.dtype).kind not in "biuf":
+        return f"{layer.name} holds {layer.dtype} values, and the models take real numbers. Convert it first."
+    return None
+
+
+def candidate_of(layer: Layer, report: ImageReport | None = None) -> Candidate:
+    """Describe an image layer as a candidate for restoration."""
+    return Candidate(layer_id(layer), layer.name, problem_of(layer), report, source_of(layer))
+
+
+def source_of(layer: Layer) -> str | None:
+    """Return the file or folder that a layer was read from, if there is one."""
+    known = layer.metadata.get("w2s")
+    path = known.get("source") if isinstance(known, Mapping) and "restoration" not in known else None
+    path = path or layer.source.path
+    return None if path is None else str(path)
+
+
+def snapshot_of(layer: Layer) -> Snapshot:
+    """Read everything that a restoration needs of a layer.
+
+    Raises
+    ------
+    InputError
+        If the layer cannot be restored.
+    """
+    problem = problem_of(layer)
+    if problem is not None:
+        raise InputError(problem)
+    _, attributes, _ = layer.as_layer_data_tuple()
+    image = image_from_layer_data(_full_data(layer), {**attributes, "multiscale": False})
+    frame = {
+        "scale": np.array(layer.scale, float),
+        "translate": np.array(layer.translate, float),
+        "rotate": np.array(layer.rotate, float),
+        "shear": np.array(layer.shear, float),
+        "affine": np.array(layer.affine.affine_matrix, float),
+        "units": tuple(str(u) for u in layer.units),
+        "axis_labels": tuple(layer.axis_labels),
+    }
+    look = {
+        "colormap": layer.colormap,
+        "contrast_limits": tuple(layer.contrast_limits),
+        "gamma": layer.gamma,
+        "opacity": layer.opacity,
+        "interpolation2d": layer.interpolation2d,
+        "blending": layer.blending,
+    }
+    return Snapshot(layer_id(layer), image, frame, look)
+
+
+def _full_data(layer: Layer) -> Any:
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def result_frame(frame: Mapping[str, Any], factor: int, origin: Sequence[int] = ()) -> dict[str, Any]:
+    """Return the world frame of a result: `factor` output pixels cover one input pixel exactly.
+
+    Parameters
+    ----------
+    frame : mapping
+        Of the layer that was restored, as in `Snapshot`.
+    factor : int
+        Output pixels per input pixel along the last two axes.
+    origin : sequence of int
+        First pixel of the restored part, one per axis; the first of the layer if empty.
+    """
+    ndim = len(frame["scale"])
+    step = np.ones(ndim)
+    step[-2:] /= factor
+    # Of the first output pixel, in input pixels: centres of an even split lie a fraction of a pixel further out.
+    first = (np.array(origin, float) if len(origin) else np.zeros(ndim)) + (step - 1.0) / 2.0
+    linear = frame["rotate"] @ _shear_matrix(frame["shear"], ndim) @ np.diag(frame["scale"])
+    return {**frame, "scale": frame["scale"] * step, "translate": frame["translate"] + linear @ first}
+
+
+def _shear_matrix(shear: npt.NDArray[Any], ndim: int) -> npt.NDArray[np.float64]:
+    if shear.ndim == 2:
+        return shear.astype(float)
+    matrix = np.eye(ndim)
+    matrix[np.triu_indices(ndim, k=1)] = shear
+    return matrix
+
+
+def allocate(shape: tuple[int, ...]) -> FloatArray:
+    """Return a float32 array for a result, NaN where it is small enough to be filled at once.
+
+    Raises
+    ------
+    MemoryError
+        If the system refuses the memory.
+    """
+    if np.prod(shape, dtype=float) * 4 <= NAN_FILL_BYTES:
+        return np.full(shape, np.nan, np.float32)
+    return np.zeros(shape, np.float32)
+
+
+def keep_selection(layers: LayerList, change: Callable[[], T]) -> T:
+    """Change the list of layers, and leave selected what the user had selected."""
+    selected = set(layers.selection)
+    try:
+        return change()
+    finally:
+        layers.selection = selected.intersection(layers)

@@ -1,0 +1,122 @@
+"""The one visible list of architectures: how each is rebuilt from weights, and made anew. Costs no torch import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from napari_w2s._types import InputError
+
+_NETWORKS = "napari_w2s.models.networks"
+_CLASSICAL = "napari_w2s.models.classical"
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A function that is imported when it is called: it can be pickled, compared, and costs nothing until then.
+
+    Attributes
+    ----------
+    module : str
+        Full name of its module.
+    name : str
+    """
+
+    module: str
+    name: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Import the function and call it."""
+        return getattr(import_module(self.module), self.name)(*args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """A method, whatever its weights.
+
+    Attributes
+    ----------
+    name : str
+        Identity, e.g. ``"dncnn"``.
+    title : str
+        Name for a person.
+    module : str
+        Module with a function ``build(state)`` and, for one with weights, ``create(**options)``. Networks made by them
+        have an attribute ``receptive_field`` (int, or None for the whole frame).
+    citation : str
+        Paper, in one line.
+    has_weights : bool
+    frame_context : bool
+        See `napari_w2s.models.descriptor.ModelDescriptor`.
+    """
+
+    name: str
+    title: str
+    module: str
+    citation: str
+    has_weights: bool = True
+    frame_context: bool = False
+
+    @property
+    def build(self) -> Deferred:
+        """Function that rebuilds the network from a state dict (None for a method without weights)."""
+        return Deferred(self.module, "build")
+
+    @property
+    def create(self) -> Deferred:
+        """Function that makes the network with random weights, in training mode; options are keyword arguments."""
+        return Deferred(self.module, "create")
+
+
+ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
+    {
+        architecture.name: architecture
+        for architecture in (
+            Architecture(
+                name="dncnn",
+                title="DnCNN",
+                module=f"{_NETWORKS}.dncnn",
+                citation="K. Zhang et al., Beyond a Gaussian Denoiser, IEEE TIP 26, 2017, arXiv:1608.03981",
+            ),
+            Architecture(
+                name="memnet",
+                title="MemNet",
+                module=f"{_NETWORKS}.memnet",
+                citation="Y. Tai et al., MemNet: A Persistent Memory Network for Image Restoration, ICCV 2017, "
+                "arXiv:1708.02209",
+            ),
+            Architecture(
+                name="vst-nlm",
+                title="VST + non-local means",
+                module=f"{_CLASSICAL}.nlm",
+                citation="A. Buades, B. Coll, J.-M. Morel, A Non-Local Algorithm for Image Denoising, CVPR 2005; "
+                "M. Mäkitalo, A. Foi, IEEE TIP 22, 2013",
+                has_weights=False,
+                frame_context=True,
+            ),
+            Architecture(
+                name="bicubic",
+                title="Bicubic",
+                module=f"{_CLASSICAL}.bicubic",
+                citation="R. G. Keys, Cubic Convolution Interpolation for Digital Image Processing, IEEE TASSP, 1981",
+                has_weights=False,
+            ),
+        )
+    }
+)
+
+
+def architecture(name: str) -> Architecture:
+    """Return an architecture by name.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in ARCHITECTURES:
+        raise InputError(f"There is no architecture {name!r}. Known are: {', '.join(ARCHITECTURES)}.")
+    return ARCHITECTURES[name]

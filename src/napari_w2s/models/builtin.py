@@ -1,0 +1,126 @@
+"""The one visible list of models. Costs no torch import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from napari_w2s._types import NOISY_LEVELS, Level, Task
+from napari_w2s.models.architectures import ARCHITECTURES
+from napari_w2s.models.descriptor import ModelDescriptor, Normalization, WeightsSource
+from napari_w2s.models.registry import Registry
+
+DEFAULT_MODELS = ("vst-nlm", "bicubic")
+"""What restores an image if nothing else is asked for: a chain of models that need no download."""
+
+_UPSTREAM = "https://github.com/IVRL/w2s"
+_UPSTREAM_LICENCE = "The W2S authors' weights; their repository states no licence for them. Ask the authors before any use but research."
+_OWN_LICENCE = "BSD-3-Clause"
+
+_DNCNN = {
+    Level.AVG1: ("D_1", "fccf31bc69bb29c098618e098fbe84bcd8e8d081f557d54f166443f7cc81f2f1"),
+    Level.AVG2: ("D_2", "df63785a7eec747265cf9343617d2a936b817995603e825dbdd77c027982027e"),
+    Level.AVG4: ("D_4", "84cf48b98ee39b2ddae2c5fb869a31ff107fa5ad3baa9b6187baa1dc51badb12"),
+    Level.AVG8: ("D_8", "3c54fd084cbdfc844594b42940a93b7c593dcefc34d70177215456615f86b809"),
+    Level.AVG16: ("D_16", "192307f99961baee584c29aa4432e3673fbcbf6ee970d2989066e8346e39c7ab"),
+}
+_MEMNET = {
+    Level.AVG1: ("M_1", "e2d8f64e6453abc2c883c0a2b608a8d444cafd14c931e4743cb2b46a76511964"),
+    Level.AVG2: ("M_2", "8f511cb02b67e8fd1fd40a50f1c23ed3a1a58320130e80675665bad5c21bf48a"),
+    Level.AVG4: ("M_4", "4f25bc1b5f95726ad38ca3116440bd3ee35da584c2abe77e826b52c183da6a48"),
+    Level.AVG8: ("M_8", "dae550b7a13fb7c9bce3c3e735f090a66a71308dcbd5e5233bfe0356c444c028"),
+    Level.AVG16: ("M_16", "f65edc0d5321a9b17f3aa97b8b2b3cd35f026236ec5651306b0331de56301ab8"),
+}
+
+_BFLOAT16_COST_DB: Mapping[str, float] = MappingProxyType({})
+
+
+def _upstream_denoiser(
+    architecture: str, level: Level, weights: tuple[str, str], *, receptive_field: int, words: str
+) -> ModelDescriptor:
+    """Describe a denoiser of the authors, trained for one averaging level."""
+    method = ARCHITECTURES[architecture]
+    folder, sha256 = weights
+    name = f"{architecture}-{level}"
+    frames = level.frames
+    seen = "single frames" if frames == 1 else f"means of {frames} frames"
+    costs = {"bfloat16": _BFLOAT16_COST_DB[name]} if name in _BFLOAT16_COST_DB else {}
+    return ModelDescriptor(
+        name=name,
+        title=f"{method.title} ({level})",
+        task=Task.DENOISE,
+        summary=f"{words} Trained by the W2S authors on {seen} ({level}).",
+        architecture=architecture,
+        build=method.build,
+        licence=_UPSTREAM_LICENCE,
+        origin=_UPSTREAM,
+        citation=method.citation,
+        level=level,
+        receptive_field=receptive_field,
+        precision_cost_db=MappingProxyType(costs),
+        weights=WeightsSource(
+            path=f"net_data/trained_denoisers/{folder}/epoch_49.pth", sha256=sha256, licence=_UPSTREAM_LICENCE
+        ),
+    )
+
+
+def _classical(architecture: str, **facts: Any) -> ModelDescriptor:
+    """Describe a method without weights."""
+    method = ARCHITECTURES[architecture]
+    return ModelDescriptor(
+        name=architecture,
+        title=method.title,
+        architecture=architecture,
+        build=method.build,
+        citation=method.citation,
+        frame_context=method.frame_context,
+        licence=_OWN_LICENCE,
+        origin="scikit-image" if method.frame_context else "PyTorch",
+        normalization=Normalization.NONE,
+        **facts,
+    )
+
+
+BUILTIN: tuple[ModelDescriptor, ...] = (
+    _classical(
+        "vst-nlm",
+        task=Task.DENOISE,
+        summary="Averages alike patches after making the noise even. For any noise level; needs no training and no GPU.",
+        receptive_field=29,
+        devices=("cpu",),
+    ),
+    *(
+        _upstream_denoiser(
+            "dncnn",
+            level,
+            _DNCNN[level],
+            receptive_field=35,
+            words="17 convolutions that predict the noise: the first choice of the two networks.",
+        )
+        for level in NOISY_LEVELS
+    ),
+    *(
+        _upstream_denoiser(
+            "memnet",
+            level,
+            _MEMNET[level],
+            receptive_field=101,
+            words="50 thin layers that predict the noise: small weights, slower.",
+        )
+        for level in NOISY_LEVELS
+    ),
+    _classical(
+        "bicubic",
+        task=Task.SR,
+        summary="Doubles the pixels smoothly and adds no detail. To go on from a denoiser, or to compare with.",
+        scale=2,
+        receptive_field=5,
+    ),
+)
+"""All models that come with the package, in the order in which a person should see them."""
+
+
+def default_registry() -> Registry:
+    """Return a new registry with all models that come with the package."""
+    return Registry(BUILTIN)

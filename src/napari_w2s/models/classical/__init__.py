@@ -1,0 +1,1 @@
+"""Methods without trained weights, with the same call contract as a network."""

@@ -1,0 +1,168 @@
+"""What a restoration model is: data that states its needs, and the loaded thing that meets them.
+
+What differs between models is said here, as data, so that nothing else has to ask which model it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from napari_w2s._types import Level, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_NO_COSTS: Mapping[str, float] = MappingProxyType({})
+
+
+class Normalization(StrEnum):
+    """How a frame's intensities reach the range that a model works in."""
+
+    UNIT = "unit"
+    """The frame's intensity range is mapped to [0, 1] (8-bit data: divided by 255); the result is mapped back."""
+    NONE = "none"
+    """The model works in the frame's own intensities."""
+
+
+class WeightsPlace(StrEnum):
+    """Where a weights file lies."""
+
+    UPSTREAM = "upstream"
+    """In the authors' repository at the pinned commit; fetched on demand."""
+    PACKAGED = "packaged"
+    """Inside this package."""
+    LOCAL = "local"
+    """On this computer: a model trained or added by the user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsSource:
+    """Where a model's weights come from, and what they must be.
+
+    Attributes
+    ----------
+    path : str
+        Path inside the authors' repository (``net_data/...``) or inside this package, or the absolute path of a local
+        file.
+    sha256 : str
+        Hash that the file must have.
+    licence : str
+        Licence of the weights themselves.
+    place : WeightsPlace
+    """
+
+    path: str
+    sha256: str
+    licence: str
+    place: WeightsPlace = WeightsPlace.UPSTREAM
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDescriptor:
+    """Everything about a model but its numbers. Costs no torch import.
+
+    Attributes
+    ----------
+    name : str
+        Identity in the registry, on the command line and in provenance, e.g. ``"dncnn-avg1"``.
+    title : str
+        Name for a person, e.g. ``"DnCNN (avg1)"``.
+    task : Task
+    summary : str
+        One line for the model's card: what it is and when to choose it.
+    architecture : str
+        Short name of the method, shared by all levels of it, e.g. ``"dncnn"``.
+    build : callable
+        Maps a state dict (None for a model without weights) to a `torch.nn.Module` in eval mode that takes
+        ``(N, 1, H, W)`` float batches to ``(N, 1, scale * H, scale * W)``. A whole-frame model (`frame_context`) is
+        called with a second argument, whatever its own ``frame_context(frame)`` method returned for that frame.
+    scale : int
+        Output pixels per input pixel along y and x.
+    level : Level or None
+        The averaging level that it was trained for; None if blind to the level.
+    normalization : Normalization
+    size_multiple : int
+        Height and width of a batch must be multiples of this (the engine pads).
+    receptive_field : int or None
+        Width in input pixels of the square that one output pixel depends on. None if it is the whole frame: such
+        a model's tiles are blended.
+    frame_context : bool
+        True if the model needs statistics of the whole frame (e.g. its noise parameters) beside the tile.
+    devices : tuple of str
+        Device types that it runs on.
+    precision_cost_db : mapping
+        Mean loss of PSNR in dB that was measured for a lower precision (``"bfloat16"``, ``"float16"``) against
+        float32. A precision that is not listed was not measured and is never chosen automatically.
+    licence : str
+        Licence of the method's implementation here and of its weights, as a user should know it.
+    origin : str
+        Where it comes from: a URL or a paper identifier.
+    citation : str
+        Paper, in one line.
+    weights : WeightsSource or None
+        None for a model without weights.
+    """
+
+    name: str
+    title: str
+    task: Task
+    summary: str
+    architecture: str
+    build: Callable[[Mapping[str, Any] | None], nn.Module]
+    licence: str
+    origin: str
+    citation: str
+    scale: int = 1
+    level: Level | None = None
+    normalization: Normalization = Normalization.UNIT
+    size_multiple: int = 1
+    receptive_field: int | None = None
+    frame_context: bool = False
+    devices: tuple[str, ...] = ("cpu", "cuda", "mps")
+    precision_cost_db: Mapping[str, float] = field(default_factory=lambda: _NO_COSTS)
+    weights: WeightsSource | None = None
+
+    @property
+    def halo(self) -> int | None:
+        """Input pixels that a tile needs around it; None if no halo makes a tile exact."""
+        return None if self.receptive_field is None else self.receptive_field // 2
+
+
+@dataclass(frozen=True)
+class RestorationModel:
+    """A descriptor with its network loaded.
+
+    Attributes
+    ----------
+    descriptor : ModelDescriptor
+    network : torch.nn.Module
+        In eval mode, on the CPU, float32. The engine works on its own copy.
+    weights_sha256 : str or None
+        Hash of the file that the weights were read from; None for a model without weights.
+    weights_path : Path or None
+    """
+
+    descriptor: ModelDescriptor
+    network: nn.Module
+    weights_sha256: str | None = None
+    weights_path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The descriptor's name."""
+        return self.descriptor.name
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel."""
+        return self.descriptor.scale
+
+    @property
+    def stages(self) -> tuple[RestorationModel, ...]:
+        """The models run one after the other: itself alone."""
+        return (self,)

@@ -1,0 +1,1 @@
+"""One network per module, each rebuilt from its state dict."""
