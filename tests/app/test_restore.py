@@ -107,9 +107,10 @@ def test_a_result_that_does_not_fit_is_a_message(monkeypatch: pytest.MonkeyPatch
     def full(*_args: object) -> None:
         raise MemoryError
 
+    source = image()
     monkeypatch.setattr(np, "zeros", full)
     with pytest.raises(W2SError, match=r"cells would take .* GiB"):
-        allocate(image(), 2)
+        allocate(source, 2)
 
 
 def test_the_built_in_default_restores_without_weights() -> None:

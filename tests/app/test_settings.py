@@ -43,5 +43,5 @@ def test_settings_survive_json() -> None:
     "wrong", [{"models": ()}, {"precision": "half"}, {"non_finite": "drop"}, {"tile": 0}], ids=lambda w: str(*w)
 )
 def test_nonsense_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="must be|at least one"):
+    with pytest.raises(ValueError, match=r"must be|at least one"):
         RestoreSettings(**{"models": ("a",), **wrong})  # type: ignore[arg-type]

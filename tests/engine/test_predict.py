@@ -229,7 +229,7 @@ def test_stopping_is_polled_per_part(tile: int | None) -> None:
         polls += 1
         return polls > 3
 
-    def count(progress: Progress) -> None:
+    def count(_progress: Progress) -> None:
         nonlocal parts
         parts += 1
 

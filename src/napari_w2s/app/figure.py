@@ -16,6 +16,7 @@ from napari_w2s._types import InputError, OutputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _WIDTH = 4.2
 _SCALE_BARS_UM = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
@@ -88,23 +89,29 @@ def save_comparison(
     figure.suptitle(title, fontsize=13, fontweight="bold")
     if footnote:
         figure.supxlabel(footnote, fontsize=9)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(temporary, format="png")
-        os.replace(temporary, path)
+        _save(figure, path)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}. Choose another folder.") from error
+    return path
+
+
+def _save(figure: Figure, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        figure.savefig(temporary, format="png")
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
 def _draw(panel: Panel, whole: Axes, part: Axes, width_um: float, enlarge: tuple[float, float, float]) -> None:
     from matplotlib.patches import Rectangle
 
     height, width = panel.pixels.shape
-    low, high = np.nanpercentile(panel.pixels, [0.1, 99.9])
+    finite = panel.pixels[np.isfinite(panel.pixels)]
+    low, high = np.percentile(finite, [0.1, 99.9]) if finite.size else (0.0, 1.0)
     y, x, edge = enlarge
     for axes in (whole, part):
         extent = (0.0, width_um, width_um * height / width, 0.0)

@@ -64,7 +64,7 @@ class ImageSummary:
     w2s : dict
         Release, split, FOV, channel and level, for an image of W2S; ``restoration`` for a result.
     noise : NoiseSummary or None
-        Of one frame; None if it cannot be estimated, or was not asked for.
+        Of one frame; None for SIM images and results, if it cannot be estimated, or was not asked for.
     """
 
     name: str
@@ -117,8 +117,13 @@ def summarise_image(image: Image, *, noise: bool = True) -> ImageSummary:
         units=image.units,
         nbytes=math.prod(image.data.shape) * image.data.dtype.itemsize,
         w2s=_plain(image.w2s),
-        noise=_noise(image) if noise and image.w2s.get("level") not in _TARGETS else None,
+        noise=_noise(image) if noise and _is_raw(image) else None,
     )
+
+
+def _is_raw(image: Image) -> bool:
+    """Tell whether the noise of an image is that of a camera: not in a SIM image, nor in a restored one."""
+    return image.w2s.get("level") not in _TARGETS and "restoration" not in image.w2s
 
 
 def _noise(image: Image) -> NoiseSummary | None:

@@ -182,10 +182,11 @@ class RunStatus:
             return replace(self, done=done, total=total)
         return replace(self, done=done, total=total, first=done, started=now)
 
-    def step(self, message: str) -> RunStatus:
-        """Go on to the next kind of work, whose progress is counted anew; ignored unless a run is going on."""
-        running = self.state in (RunState.PREVIEWING, RunState.RESTORING)
-        return RunStatus(state=self.state, message=message) if running else self
+    def step(self, message: str, *, counts_anew: bool) -> RunStatus:
+        """Go on to the next piece of the work; ignored while cancelling, and when nothing is running."""
+        if self.state not in (RunState.PREVIEWING, RunState.RESTORING):
+            return self
+        return RunStatus(state=self.state, message=message) if counts_anew else replace(self, message=message)
 
     def cancel(self) -> RunStatus:
         """Ask for an end; ignored when nothing is running."""

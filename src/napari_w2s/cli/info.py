@@ -16,7 +16,7 @@ _W2S_KEYS = ("release", "split", "fov", "channel", "level")
 
 def info(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Images or folders, W2S or not.", show_default=False)
+        list[Path], typer.Argument(metavar="PATH", help="Images or folders, W2S or not.", show_default=False)
     ],
     noise: Annotated[bool, typer.Option(help="Estimate the noise, which reads one frame of each image.")] = True,
     json: Json = False,

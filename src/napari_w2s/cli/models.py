@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def models(
     task: Annotated[
-        Task | None, typer.Option("--task", help="Only models that denoise, super-resolve (sr) or do both (jdsr).")
+        Task | None, typer.Option("--task", metavar="TASK", help="Only models for denoise, sr or jdsr (both in one).")
     ] = None,
     json: Json = False,
     verbose: Verbose = 0,
@@ -64,7 +64,7 @@ def _describe(model: ModelDescriptor, state: str) -> dict[str, Any]:
             "path": weights.path,
             "sha256": weights.sha256,
             "licence": weights.licence,
-            "packaged": weights.packaged,
+            "place": str(weights.place),
         },
         "summary": model.summary,
         "licence": model.licence,

@@ -26,11 +26,13 @@ from napari_w2s.cli.console import (
     stop_on_signal,
 )
 
-EXAMPLES = (
-    "Examples:  napari-w2s restore cells.tif -o restored   |   "
-    "napari-w2s restore 'data/**/*.tif' -m dncnn-avg4+bicubic -o restored   |   "
-    "napari-w2s restore W2S/data/train --level avg1 -m dncnn-avg1 -o restored"
-)
+EXAMPLES = """Examples:
+
+napari-w2s restore cells.tif -o restored
+
+napari-w2s restore 'data/**/*.tif' -m dncnn-avg4+bicubic -o restored
+
+napari-w2s restore W2S/data/train --level avg1 -m dncnn-avg1 -o restored"""
 
 
 class Precision(StrEnum):
@@ -62,7 +64,7 @@ def restore(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Images, folders, W2S folders, or patterns in quotes such as 'data/**/*.tif'.",
             show_default=False,
         ),
@@ -77,13 +79,18 @@ def restore(
             "-m",
             metavar="MODEL",
             autocompletion=complete_model,
-            show_default="the built-in one",
+            show_default="the built-in chain",
             help="A model, or two in a row as DENOISER+SR. See: napari-w2s models",
         ),
     ] = None,
     level: Annotated[
         list[Level] | None,
-        typer.Option("--level", help="Of W2S folders, only this averaging level; raw bursts are averaged to it."),
+        typer.Option(
+            "--level",
+            metavar="LEVEL",
+            help="Of W2S folders, only this one of avg1, avg2, avg4, avg8, avg16, avg400 and sim; raw bursts are "
+            "averaged to it. May be given again.",
+        ),
     ] = None,
     glob: Annotated[
         str | None,
@@ -103,11 +110,16 @@ def restore(
         ),
     ] = None,
     non_finite: Annotated[
-        NonFinite, typer.Option("--non-finite", help="What becomes of NaN and infinite pixels.")
+        NonFinite, typer.Option("--non-finite", help="NaN and infinite pixels stay, are filled in, or are refused.")
     ] = NonFinite.KEEP,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[
-        Precision, typer.Option("--precision", help="auto takes a lower one where it was measured to be harmless.")
+        Precision,
+        typer.Option(
+            "--precision",
+            metavar="TYPE",
+            help="float32, bfloat16, float16, or auto: lower than float32 only where that was measured to be harmless.",
+        ),
     ] = Precision.AUTO,
     tile: Annotated[
         int | None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -35,11 +37,20 @@ app = typer.Typer(
     help="Restore fluorescence images: denoise, super-resolve, or both, with the models and data of W2S.",
     epilog="Start with: napari-w2s demo",
 )
-app.command("restore", no_args_is_help=True, epilog=restore.EXAMPLES)(restore.restore)
-app.command("models")(models.models)
-app.command("info", no_args_is_help=True)(info.info)
-app.command("download", no_args_is_help=True, epilog=download.EXAMPLES)(download.download)
-app.command("demo")(demo.demo)
+
+
+def _add(command: Callable[..., None], *, epilog: str | None = None, bare: bool = False) -> None:
+    """Add a command; `bare` says that it does something without arguments."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    text = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+    app.command(command.__name__, help=text, epilog=epilog, no_args_is_help=not bare)(command)
+
+
+_add(restore.restore, epilog=restore.EXAMPLES)
+_add(models.models, bare=True)
+_add(info.info)
+_add(download.download, epilog=download.EXAMPLES)
+_add(demo.demo, bare=True)
 
 
 def _version(wanted: bool) -> None:

@@ -248,7 +248,7 @@ def _split(path: Path, fov: int | None) -> str | None:
 
 
 def _walk(folder: Path, depth: int = 0, limit: int | None = None) -> Iterator[StackRecord | Path]:
-    """Yield a record, or a path that is none, for every file of a folder and of its folders that are shaped like W2S."""
+    """Yield a record, or a path that is none, for each file of a folder and of its folders that are shaped like W2S."""
     try:
         with os.scandir(folder) as entries:
             listed = sorted(islice(entries, limit), key=lambda entry: entry.name)

@@ -83,7 +83,8 @@ def one_file(path: Path, header: Header, *, mosaic: bool = False) -> AnyArray:
         if data.dtype.isnative:
             shaped: npt.NDArray[Any] = data.reshape(header.shape)
             return shaped
-    return stack_files([path], header, mosaic=mosaic)[0]
+    first: AnyArray = stack_files([path], header, mosaic=mosaic)[0]
+    return first
 
 
 def stack_files(paths: Sequence[Path | None], header: Header, *, mosaic: bool = False) -> da.Array:

@@ -50,7 +50,8 @@ def measured_frame(image: npt.ArrayLike) -> FloatArray:
     array = np.asarray(array[centre])
     if array.dtype.kind not in "biuf":
         raise InputError(f"noise is measured on real numbers, and this image holds {array.dtype}; convert it first")
-    return array.astype(np.float64)
+    frame: FloatArray = array.astype(np.float64)
+    return frame
 
 
 def piled_up(frame: FloatArray, values: FloatArray, counts: npt.NDArray[np.int_]) -> BoolArray:
@@ -157,7 +158,9 @@ def _trust(ratio: FloatArray) -> FloatArray:
     return trust
 
 
-def _weighted_line(x: FloatArray, y: FloatArray, weight: FloatArray, expected: FloatArray) -> tuple[float, float, float]:
+def _weighted_line(
+    x: FloatArray, y: FloatArray, weight: FloatArray, expected: FloatArray
+) -> tuple[float, float, float]:
     """Weighted least squares; returns slope, intercept and the slope's standard error."""
     total = float(weight.sum())
     centre_x, centre_y = float(weight @ x) / total, float(weight @ y) / total
@@ -166,5 +169,5 @@ def _weighted_line(x: FloatArray, y: FloatArray, weight: FloatArray, expected: F
         return 0.0, centre_y, 0.0
     slope = float(weight @ ((x - centre_x) * (y - centre_y))) / spread
     rest = y - (centre_y + slope * (x - centre_x))
-    error = float(np.sqrt((weight**2 @ ((x - centre_x) * np.minimum(np.abs(rest), expected)) ** 2))) / spread
+    error = float(np.sqrt(weight**2 @ ((x - centre_x) * np.minimum(np.abs(rest), expected)) ** 2)) / spread
     return slope, centre_y - slope * centre_x, error

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_w2s._types import InputError, Level
-from napari_w2s.data import optics
 from napari_w2s.data.image import METADATA_KEY, Image
 from napari_w2s.data.protocol import (
     ASSUMED_PIXEL_SIZE_UM,
@@ -25,10 +24,10 @@ from napari_w2s.data.protocol import (
     CHANNELS,
     FRAME_INDICES,
     LR_SIZE,
-    NUMERICAL_APERTURE,
     SIM_SCALE,
 )
-from napari_w2s.data.structures import NUCLEUS_DEPTH, STRUCTURES, make_cell
+from napari_w2s.data.scene import render_scene
+from napari_w2s.data.structures import STRUCTURES
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -48,11 +47,7 @@ DARK_EVENTS = 1.2
 PEAK_EVENTS = 28.0
 """Mean events per pixel and frame at the 99.9th percentile of a channel."""
 
-_FINE = 4
-_MARGIN = 24
 _MIN_SIZE, _MAX_SIZE = 16, 4096
-_HAZE = (0.24, 0.15, 0.22)
-_OUT_OF_FOCUS_UM = 0.45
 _FRAME_STREAM, _AVERAGE_STREAM = 1, 2
 _RENDER_LOCK = Lock()
 
@@ -104,9 +99,10 @@ class SimulatedFOV:
         import dask.array as da
 
         shape = (1, self.size, self.size)
-        return da.map_blocks(
+        lazy: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
             self._burst_block, chunks=((1,) * count, *((n,) for n in shape[1:])), dtype=np.uint16, meta=_NO_FRAMES
         )
+        return lazy
 
     def average(self, level: Level) -> Float32Array:
         """Average the benchmark's own frames of a level.
@@ -133,12 +129,13 @@ class SimulatedFOV:
             rng = self._generator(_AVERAGE_STREAM)
             gain, offset_variance = self.noise(BURST_FRAMES)
             spread = np.sqrt(gain * self.clean + offset_variance)
-            return self.clean + spread * rng.standard_normal(spread.shape, np.float32)
+            drawn: Float32Array = self.clean + spread * rng.standard_normal(spread.shape, np.float32)
+            return drawn
         mean: Float32Array = self.frames(FRAME_INDICES[level]).mean(axis=0, dtype=np.float32)
         return mean
 
     def noise(self, frames: int = 1) -> tuple[float, float]:
-        """True noise of a mean of frames: gain and offset variance of ``variance = gain * mean + offset_variance``.
+        """Tell the true gain and offset variance of a mean of frames: ``variance = gain * mean + offset_variance``.
 
         The excess noise of electron multiplication doubles the variance of the events.
         """
@@ -194,9 +191,7 @@ def simulate_fov(seed: int = 0, channel: int = 0, size: int = LR_SIZE) -> Simula
     return SimulatedFOV(seed=int(seed), channel=int(channel), size=int(size))
 
 
-def simulated_images(
-    seed: int = 0, channels: Sequence[int] = tuple(CHANNELS), size: int = LR_SIZE
-) -> list[Image]:
+def simulated_images(seed: int = 0, channels: Sequence[int] = tuple(CHANNELS), size: int = LR_SIZE) -> list[Image]:
     """Lazy images of a simulated field of view: per channel its averages, the SIM-like target and the burst.
 
     Parameters
@@ -220,9 +215,10 @@ def simulated_images(
     for channel in channels:
         field = simulate_fov(seed, channel, size)
         images.append(_as_image(field, "burst", field.burst(), CAMERA_OFFSET + 1.6 * _PEAK_COUNTS))
-        for level in reversed(FRAME_INDICES):
-            images.append(_as_image(field, str(level), _lazy(field, level), CAMERA_OFFSET + 1.25 * _PEAK_COUNTS))
-        images.append(_as_image(field, str(Level.SIM), _lazy(field, Level.SIM), CAMERA_OFFSET + 1.25 * _PEAK_COUNTS))
+        images += [
+            _as_image(field, str(level), _lazy(field, level), CAMERA_OFFSET + 1.25 * _PEAK_COUNTS)
+            for level in (*reversed(FRAME_INDICES), Level.SIM)
+        ]
     return images
 
 
@@ -230,11 +226,13 @@ _PEAK_COUNTS = COUNTS_PER_EVENT * PEAK_EVENTS
 
 
 def _lazy(field: SimulatedFOV, level: Level) -> da.Array:
-    import dask
     import dask.array as da
+    from dask.delayed import delayed
 
     side = field.size * (SIM_SCALE if level is Level.SIM else 1)
-    return da.from_delayed(dask.delayed(_pixels)(field, level), (side, side), np.float32)
+    pixels = delayed(_pixels, pure=True)(field, level)
+    lazy: da.Array = da.from_delayed(pixels, (side, side), np.float32)  # type: ignore[no-untyped-call]
+    return lazy
 
 
 def _pixels(field: SimulatedFOV, level: Level) -> Float32Array:
@@ -262,7 +260,7 @@ def _as_image(field: SimulatedFOV, level: str, data: da.Array, brightest: float)
                 "fov": field.seed,
                 "channel": field.channel,
                 "level": level,
-                "source": f"napari_w2s.data.simulate: seed {field.seed}, size {field.size}",
+                "source": None,
                 "pixel_size_assumed": False,
                 "excitation_nm": channel.excitation_nm,
             }
@@ -278,57 +276,13 @@ def _rendered(field: SimulatedFOV) -> tuple[Float32Array, Float32Array]:
 
 @lru_cache(maxsize=6)
 def _render(field: SimulatedFOV) -> tuple[Float32Array, Float32Array]:
-    """Draw and image the field: widefield and SIM-like, both in counts."""
-    from scipy import fft
-
-    side = fft.next_fast_len(field.size + 2 * _MARGIN)
-    side += side % 2
-    pixel = ASSUMED_PIXEL_SIZE_UM
-    margin = (side - field.size) // 2
-    cell = make_cell(side * pixel, np.random.default_rng([field.seed, field.size]))
-    rng = field._generator(0)
-    points = STRUCTURES[field.channel](cell, rng)
-    sharp = optics.spectrum(
-        optics.draw_points(points.y, points.x, points.weight * points.focus, side * _FINE, pixel / _FINE)
-    )
-    blurred = optics.spectrum(
-        optics.draw_points(points.y, points.x, points.weight * (1 - points.focus), side, pixel)
-    )
-    wavelength = CHANNELS[field.channel].emission_nm / 1000
-    frequency = optics.radial_frequency(side, pixel)
-    pixel_area = np.sinc(np.fft.fftfreq(side))[:, None] * np.sinc(np.fft.rfftfreq(side))[None, :]
-    otf = optics.widefield_otf(frequency, wavelength, NUMERICAL_APERTURE) * pixel_area.astype(np.float32)
-    wide = optics.render(sharp, otf, _FINE)
-    wide += optics.render(blurred, otf * optics.defocus_transfer(frequency, _OUT_OF_FOCUS_UM), 1)
-    fine_frequency = optics.radial_frequency(side * SIM_SCALE, pixel / SIM_SCALE)
-    target = optics.render(sharp, optics.sim_otf(fine_frequency, wavelength, NUMERICAL_APERTURE), _FINE // SIM_SCALE)
-
-    inside = slice(margin, margin + field.size)
-    wide = wide[inside, inside] / np.percentile(wide[inside, inside], 99.9)
-    wide += _HAZE[field.channel] * _haze(cell, margin, field.size)
-    inside = slice(SIM_SCALE * margin, SIM_SCALE * (margin + field.size))
-    target = target[inside, inside] / np.percentile(target[inside, inside], 99.9)
-    clean, sim = (_to_counts(image) for image in (wide, target))
-    return clean, sim
-
-
-def _haze(cell: Any, margin: int, size: int) -> Float32Array:
-    """Light from above and below the focal plane: as the cell is thick, less over the nucleus."""
-    place = (np.arange(margin, margin + size) + 0.5) * ASSUMED_PIXEL_SIZE_UM
-    depth = cell.depth(place[:, None], place[None, :])
-    edge = 1.0 / (1.0 + np.exp((depth - 0.97) / 0.03))
-    thickness = 0.35 + 1.3 * np.exp(-((depth / 0.55) ** 2))
-    nucleus = 1.0 - 0.45 / (1.0 + np.exp((depth - NUCLEUS_DEPTH) / 0.03))
-    cloud = sum(
-        np.sin(place[:, None] * ky + phase) * np.sin(place[None, :] * kx + phase * ky)
-        for ky, kx, phase in ((0.31, 0.47, 1.0), (0.72, 0.58, 2.3), (1.1, 1.4, 4.1))
-    )
-    return (edge * thickness * nucleus * (1.0 + 0.08 * cloud)).astype(np.float32)
+    wide, target = render_scene(field.seed, field.channel, field.size)
+    return _to_counts(wide), _to_counts(target)
 
 
 def _to_counts(image: Float32Array) -> Float32Array:
     """Map relative brightness (1 is the 99.9th percentile) to counts; a reconstruction's undershoot is cut at 0."""
     events = DARK_EVENTS + np.float32(PEAK_EVENTS) * np.maximum(image, 0)
-    counts = (CAMERA_OFFSET + COUNTS_PER_EVENT * events).astype(np.float32)
+    counts: Float32Array = (CAMERA_OFFSET + COUNTS_PER_EVENT * events).astype(np.float32)
     counts.setflags(write=False)
     return counts

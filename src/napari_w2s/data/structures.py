@@ -15,6 +15,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 
 _STEP_UM = 0.02
+_RING = 15
 
 
 @dataclass(frozen=True)
@@ -161,18 +162,21 @@ def mitochondria(cell: Cell, rng: np.random.Generator) -> Points:
     last = rng.integers(int(1.2 / _STEP_UM), y.shape[1], (count, 1))
     depth = cell.depth(y, x)
     last = np.minimum(last, np.cumprod((depth < 0.93) & (depth > NUCLEUS_DEPTH), axis=1).sum(axis=1, keepdims=True))
+    on = steps < last
     radius = 0.07 + 0.15 * _slow_noise((count, y.shape[1]), 0.5, rng) ** 1.5
-    to_end = np.clip(np.minimum(steps, last - steps) * _STEP_UM / radius, 0, 1)
-    radius = radius * np.sqrt(to_end * (2 - to_end))
-    turns = (np.arange(15) + 0.5) / 15 * 2 * np.pi
-    turns = turns[:, None, None] + rng.uniform(0, 2 * np.pi / 15, (1, count, y.shape[1]))
+    to_end = np.clip(np.minimum(steps, last - steps)[on] * _STEP_UM / radius[on], 0, 1)
+    radius = radius[on] * np.sqrt(to_end * (2 - to_end))
+    bright = np.broadcast_to(rng.lognormal(0.0, 0.3, (count, 1)), on.shape)[on] * np.sqrt(radius / 0.2)
+    focus = 0.35 + 0.65 * _slow_noise((count, y.shape[1]), 4.0, rng)[on]
     # A stained outer membrane seen from above: points around the tube, projected.
+    turns = 2 * np.pi * (np.arange(_RING)[:, None] + rng.uniform(0, 1, (1, radius.size))) / _RING
     offset = radius * np.cos(turns)
-    side_y, side_x = y + offset * np.cos(angle), x - offset * np.sin(angle)
-    bright = rng.lognormal(0.0, 0.3, (count, 1)) * np.sqrt(radius / 0.2)
-    weight = np.broadcast_to(bright * (steps < last), side_y.shape)
-    focus = np.broadcast_to(0.35 + 0.65 * _slow_noise((count, y.shape[1]), 4.0, rng), side_y.shape)
-    return Points(side_y.ravel(), side_x.ravel(), weight.ravel(), focus.ravel())
+    return Points(
+        (y[on] + offset * np.cos(angle[on])).ravel(),
+        (x[on] - offset * np.sin(angle[on])).ravel(),
+        np.tile(bright, _RING),
+        np.tile(focus, _RING),
+    )
 
 
 def puncta(cell: Cell, rng: np.random.Generator) -> Points:

@@ -88,9 +88,10 @@ def open_tiff(path: Path) -> TiffContent:
     import tifffile
 
     with reading(path, WHAT), tifffile.TiffFile(path) as tif:
+        _check_page_chain(path, tif)
         frames = _imagej_frames(tif)
         series = tuple(
-            TiffSeries(_series_data(path, tif, each), each.axes, each.name or "", frames) for each in tif.series
+            TiffSeries(_series_data(path, tif, each), _axes(tif, each), each.name or "", frames) for each in tif.series
         )
         if not series:
             raise UnreadableFileError(f"{path} holds no image. Save it again.")
@@ -105,9 +106,9 @@ def is_frame_stack(path: Path) -> bool:
     import tifffile
 
     with reading(path, WHAT), tifffile.TiffFile(path) as tif:
-        if len(tif.pages) < 2 or tif.pages.first.samplesperpixel != 1 or (tif.is_ome and len(tif.series) > 1):
+        if tif.is_ome and len(tif.series) > 1:
             return False
-        axes = tif.series[0].axes
+        axes = _axes(tif, tif.series[0])
         return len(axes) == 3 and axes[0] in "TIQ" and axes[1:] == "YX"
 
 
@@ -117,6 +118,29 @@ def first_description(path: Path) -> str:
 
     with reading(path, WHAT), tifffile.TiffFile(path) as tif:
         return str(tif.pages.first.description)
+
+
+def _axes(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
+    """Return a series' axes, with what tifffile wrote as separate colour planes as what it is: a stack of frames.
+
+    Unless told otherwise, tifffile up to now stores an array of 3 or 4 frames as planes of an RGB image.
+    """
+    axes = str(series.axes)
+    return axes.replace("S", "I") if tif.is_shaped and axes.startswith("S") else axes
+
+
+def _check_page_chain(path: Path, tif: tifffile.TiffFile) -> None:
+    """Raise if the list of pages breaks off, which tifffile only logs: the file would open with fewer frames."""
+    place = tif.pages.next_page_offset
+    if place is None or tif.is_ndpi:
+        return
+    size = 8 if tif.is_bigtiff else 4
+    tif.filehandle.seek(place)
+    after_last = tif.filehandle.read(size)
+    if len(after_last) < size or any(after_last):
+        raise UnreadableFileError(
+            f"{path} is truncated: its list of pages breaks off after {len(tif.pages)}. Copy or download it again."
+        )
 
 
 def _imagej_frames(tif: tifffile.TiffFile) -> dict[str, Frame]:

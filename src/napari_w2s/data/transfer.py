@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,10 +67,15 @@ def transfer(
             if have and answer.status_code == requests.codes.requested_range_not_satisfiable:
                 return True
             _check_status(answer, url)
-            resumed = bool(have) and _goes_on_at(answer, have)
+            resumed = bool(have) and answer.status_code == requests.codes.partial_content
+            if resumed and not str(answer.headers.get("Content-Range", "")).startswith(f"bytes {have}-"):
+                raise DownloadError(
+                    f"{host} sent another part of {url} than was asked for; remove {part} and run it again"
+                )
+            # A server that ignores the request for the rest sends the whole file.
             have = have if resumed else 0
-            total = have + int(answer.headers.get("Content-Length", 0) or 0)
-            total = 0 if total == have else total
+            length = answer.headers.get("Content-Length", "")
+            total = have + int(length) if length.isdigit() else 0
             _receive(answer, part, have, total, progress, should_stop)
             return resumed
     except (DownloadError, Cancelled):
@@ -101,7 +105,8 @@ def unwritable(folder: Path, error: OSError) -> DownloadError:
     else:
         reason = error.strerror or str(error)
     return DownloadError(
-        f"downloads cannot be written to {folder}: {reason}; free or unlock it, or set NAPARI_W2S_CACHE to another folder"
+        f"downloads cannot be written to {folder}: {reason}; free or unlock it, "
+        "or name another folder in NAPARI_W2S_CACHE"
     )
 
 
@@ -115,25 +120,29 @@ def _check_status(answer: Any, url: str) -> None:
     if answer.status_code == 404:
         raise DownloadError(f"{url} does not exist (404); check the base address")
     if answer.status_code == 429:
-        raise DownloadError(f"{urlsplit(url).netloc} asks to wait before more downloads (429); run it again later to go on")
+        raise DownloadError(
+            f"{urlsplit(url).netloc} asks to wait before more downloads (429); run it again later to go on"
+        )
     raise DownloadError(f"{url} was refused with status {answer.status_code} ({answer.reason}); run it again later")
-
-
-def _goes_on_at(answer: Any, have: int) -> bool:
-    """Whether the answer starts where the unfinished file ends; a server may ignore the request and start over."""
-    stated = str(answer.headers.get("Content-Range", ""))
-    return answer.status_code == 206 and stated.startswith(f"bytes {have}-")
 
 
 def _receive(
     answer: Any, part: Path, have: int, total: int, progress: ProgressFn | None, should_stop: StopFn | None
 ) -> None:
     with part.open("ab" if have else "wb") as file:
-        report: Callable[[int], None] = lambda done: progress(Progress(done, total)) if progress else None  # noqa: E731
-        report(have)
+        _report(progress, have, total)
         for piece in answer.iter_content(CHUNK_BYTES):
             if should_stop is not None and should_stop():
                 raise Cancelled(f"the download of {part.name.removesuffix('.part')} was stopped; run it again to go on")
             file.write(piece)
             have += len(piece)
-            report(have)
+            _report(progress, have, total)
+    if have < total:
+        raise DownloadError(
+            f"{part.name.removesuffix('.part')} broke off at {have} of {total} bytes; run it again to go on"
+        )
+
+
+def _report(progress: ProgressFn | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(Progress(done, total))

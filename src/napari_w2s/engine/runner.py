@@ -18,7 +18,7 @@ from napari_w2s.engine.frames import Float
 from napari_w2s.engine.memory import bytes_per_pixel
 from napari_w2s.engine.prepare import prepare
 from napari_w2s.engine.stream import Streamer
-from napari_w2s.engine.tiling import Shape, Tile, choose_size, plan
+from napari_w2s.engine.tiling import Shape, Tile, choose_size, halves, plan
 from napari_w2s.models.descriptor import RestorationModel
 
 MAX_COST_DB = 0.05
@@ -184,19 +184,22 @@ class Runner:
             self._limits.batch = max(1, len(failed) // 2)
             return failed + rest
         height, width = failed[0].read_shape
-        edge = max(stop - start for start, stop in failed[0].core)
+        self._refuse_below_minimum(max(stop - start for start, stop in failed[0].core))
+        self._limits.max_pixels = height * width // 2
+        return [piece for tile in failed + rest for piece in halves(tile, halo, self.descriptor.size_multiple)]
+
+    def _refuse_below_minimum(self, edge: int) -> None:
+        """Give up where tiles of `edge` pixels, which were too large, cannot be made smaller."""
         if edge <= max(_MIN_TILE, self.descriptor.size_multiple):
             raise InputError(
                 f"Not enough memory on {self.device} for {self.descriptor.title}, even in tiles of {edge} pixels. "
                 "Close other programs, or choose another device."
             )
-        self._limits.max_pixels = height * width // 2
-        return [piece for tile in failed + rest for piece in _halves(tile, halo, self.descriptor.size_multiple)]
 
     def _run_bands(
         self, streamer: Streamer, shape: Shape, read: ReadFn, emit: EmitFn, should_stop: StopFn, halo: int
     ) -> None:
-        height, width = shape
+        height, _width = shape
         widest = max(4 * halo + 1, self._limits.max_pixels // (2 * _MIN_BAND_ROWS))
         for column in plan(shape, (height, widest), halo):
             try:
@@ -204,7 +207,7 @@ class Runner:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                tiles = _halves(column, halo, 1)
+                tiles = halves(column, halo)
             else:
                 continue
             self._limits.max_pixels //= 2
@@ -233,24 +236,25 @@ class Runner:
 
     def _run_blended(self, shape: Shape, read: ReadFn, emit: EmitFn, should_stop: StopFn, context: Any) -> None:
         """Tiles of a network without a finite receptive field overlap, and their weights add up to 1 everywhere."""
-        scale = self.descriptor.scale
+        scale, multiple = self.descriptor.scale, self.descriptor.size_multiple
         out = np.zeros((shape[0] * scale, shape[1] * scale), np.float32)
+        size = (self.tile, self.tile) if self.tile else choose_size(shape, 0, self._limits.max_pixels, multiple)
         while True:
-            size = (self.tile, self.tile) if self.tile else choose_size(shape, 0, self._limits.max_pixels)
-            multiple = self.descriptor.size_multiple
             out.fill(0)
             try:
                 for tile, weights in plan_blended(shape, size, _BLEND_OVERLAP, multiple, scale):
                     _poll(should_stop)
                     result = self._call(read(*(slice(*s) for s in tile.read))[None], context)[0]
                     out[tile.target(scale)] += result * weights
-                break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                whole = Tile(((0, size[0]), (0, size[1])), ((0, size[0]), (0, size[1])))
-            self._shrink([whole], [], 0)
-            self.tile = max(_MIN_TILE, max(size) // 2)
+            else:
+                break
+            release_cached(self.device)
+            edge = max(min(size[0], shape[0]), min(size[1], shape[1]))
+            self._refuse_below_minimum(edge)
+            size = (edge // 2, edge // 2)
         emit((slice(0, out.shape[0]), slice(0, out.shape[1])), out)
 
 
@@ -263,25 +267,3 @@ def _alike(queue: list[Tile], count: int) -> list[Tile]:
     """Return the leading tiles of one shape, at most `count`."""
     _shape, tiles = next(groupby(queue, key=lambda tile: tile.read_shape))
     return list(tiles)[:count]
-
-
-def _halves(tile: Tile, halo: int, multiple: int) -> list[Tile]:
-    """Cut a tile's core in two along its longer side, with the halo of each inside what the frame has."""
-    (top, bottom), (left, right) = tile.core
-    height, width = bottom - top, right - left
-    size = (max(1, (height + 1) // 2), width) if height >= width else (height, max(1, (width + 1) // 2))
-    (read_top, read_bottom), (read_left, read_right) = tile.read
-    pieces = []
-    for piece in plan((height, width), size, 0, multiple):
-        (a, b), (c, d) = piece.core
-        core = (top + a, top + b), (left + c, left + d)
-        low = (
-            max(read_top, (core[0][0] - halo) // multiple * multiple),
-            max(read_left, (core[1][0] - halo) // multiple * multiple),
-        )
-        high = (
-            min(read_bottom, -(-(core[0][1] + halo) // multiple) * multiple),
-            min(read_right, -(-(core[1][1] + halo) // multiple) * multiple),
-        )
-        pieces.append(Tile(core=core, read=((low[0], high[0]), (low[1], high[1]))))
-    return pieces

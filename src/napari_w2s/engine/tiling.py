@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from math import ceil
 
 Shape = tuple[int, int]
@@ -64,7 +64,7 @@ def spans(length: int, size: int, multiple: int = 1) -> list[Span]:
     units = ceil(length / multiple)
     parts = ceil(units / max(1, size // multiple))
     cuts = [min(length, (units * i // parts) * multiple) for i in range(parts + 1)]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(pairwise(cuts))
 
 
 def plan(shape: Shape, size: Shape, halo: int, multiple: int = 1) -> list[Tile]:
@@ -91,6 +91,27 @@ def plan(shape: Shape, size: Shape, halo: int, multiple: int = 1) -> list[Tile]:
         Tile(core=(row[0], column[0]), read=(row[1], column[1]))
         for row, column in product(axis(shape[0], size[0]), axis(shape[1], size[1]))
     ]
+
+
+def halves(tile: Tile, halo: int, multiple: int = 1) -> list[Tile]:
+    """Cut a tile's core in two along its longer side; neither half reads what the tile did not read."""
+    (top, _bottom), (left, _right) = tile.read
+    height, width = tile.read_shape
+    rows, columns = (stop - start for start, stop in tile.core)
+    size = (max(1, (rows + 1) // 2), columns) if rows >= columns else (rows, max(1, (columns + 1) // 2))
+
+    def within(core: Span, start: int, length: int) -> Span:
+        low = max(0, (core[0] - start - halo) // multiple * multiple)
+        return start + low, start + min(length, ceil((core[1] - start + halo) / multiple) * multiple)
+
+    pieces = []
+    for piece in plan((rows, columns), size, 0, multiple):
+        core_rows, core_columns = (
+            (start + offset, stop + offset) for (start, stop), (offset, _end) in zip(piece.core, tile.core, strict=True)
+        )
+        read = within(core_rows, top, height), within(core_columns, left, width)
+        pieces.append(Tile(core=(core_rows, core_columns), read=read))
+    return pieces
 
 
 def choose_size(shape: Shape, halo: int, max_pixels: int, multiple: int = 1) -> Shape:

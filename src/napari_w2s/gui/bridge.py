@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -105,7 +106,9 @@ def snapshot_of(layer: Layer) -> Snapshot:
     if problem is not None:
         raise InputError(problem)
     _, attributes, _ = layer.as_layer_data_tuple()
-    image = image_from_layer_data(_full_data(layer), {**attributes, "multiscale": False})
+    # How the layer is turned in the world is kept in `frame`; an image knows only steps and an origin.
+    known = {k: v for k, v in attributes.items() if k not in ("rotate", "shear", "affine", "multiscale")}
+    image = image_from_layer_data(_full_data(layer), known)
     frame = {
         "scale": np.array(layer.scale, float),
         "translate": np.array(layer.translate, float),
@@ -159,17 +162,25 @@ def _shear_matrix(shear: npt.NDArray[Any], ndim: int) -> npt.NDArray[np.float64]
     return matrix
 
 
-def allocate(shape: tuple[int, ...]) -> FloatArray:
-    """Return a float32 array for a result, NaN where it is small enough to be filled at once.
+def allocate(shapes: Sequence[tuple[int, ...]]) -> list[FloatArray]:
+    """Return float32 arrays for results, NaN where they are small enough to be filled at once, else zero.
 
     Raises
     ------
     MemoryError
-        If the system refuses the memory.
+        If they do not fit into the memory that is free.
     """
-    if np.prod(shape, dtype=float) * 4 <= NAN_FILL_BYTES:
-        return np.full(shape, np.nan, np.float32)
-    return np.zeros(shape, np.float32)
+    sizes = [prod(shape) * 4 for shape in shapes]
+    # Linux grants more memory than there is and ends the process later: ask for no more than can be had.
+    if sum(sizes) > NAN_FILL_BYTES:
+        from napari_w2s.engine.device import available_memory
+
+        if sum(sizes) > available_memory():
+            raise MemoryError
+    return [
+        np.full(shape, np.nan, np.float32) if size <= NAN_FILL_BYTES else np.zeros(shape, np.float32)
+        for shape, size in zip(shapes, sizes, strict=True)
+    ]
 
 
 def keep_selection(layers: LayerList, change: Callable[[], T]) -> T:

@@ -53,9 +53,7 @@ class Window:
     def trim(self, factor: int) -> tuple[slice, slice]:
         """Return where the shown part lies in the restoration of the part with the halo."""
         return (
-            slice(
-                (self.rows.start - self.halo_rows.start) * factor, (self.rows.stop - self.halo_rows.start) * factor
-            ),
+            slice((self.rows.start - self.halo_rows.start) * factor, (self.rows.stop - self.halo_rows.start) * factor),
             slice(
                 (self.columns.start - self.halo_columns.start) * factor,
                 (self.columns.stop - self.halo_columns.start) * factor,

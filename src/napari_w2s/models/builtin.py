@@ -14,8 +14,11 @@ from napari_w2s.models.registry import Registry
 DEFAULT_MODELS = ("vst-nlm", "bicubic")
 """What restores an image if nothing else is asked for: a chain of models that need no download."""
 
-_UPSTREAM = "https://github.com/IVRL/w2s"
-_UPSTREAM_LICENCE = "The W2S authors' weights; their repository states no licence for them. Ask the authors before any use but research."
+_UPSTREAM = "https://github.com/IVRL/w2s/tree/929e43b3b2db609f7b89b38896e8aaf2a125d0c3"
+_UPSTREAM_LICENCE = (
+    "Weights of the W2S authors, whose repository states no licence for them: "
+    "for research; ask the authors before any other use."
+)
 _OWN_LICENCE = "BSD-3-Clause"
 
 _DNCNN = {
@@ -33,7 +36,23 @@ _MEMNET = {
     Level.AVG16: ("M_16", "f65edc0d5321a9b17f3aa97b8b2b3cd35f026236ec5651306b0331de56301ab8"),
 }
 
-_BFLOAT16_COST_DB: Mapping[str, float] = MappingProxyType({})
+_BFLOAT16_COST_DB: Mapping[str, float] = MappingProxyType(
+    {
+        "dncnn-avg1": 0.012,
+        "dncnn-avg2": 0.001,
+        "dncnn-avg4": 0.002,
+        "dncnn-avg8": 0.007,
+        "dncnn-avg16": 14.2,
+        "memnet-avg1": -0.038,
+        "memnet-avg2": 0.009,
+        "memnet-avg4": -0.007,
+        "memnet-avg8": -0.133,
+        "memnet-avg16": -0.031,
+    }
+)
+"""Mean loss of PSNR against avg400 on 10 images of FOVs 047-056, inner convolutions in bfloat16 against float32.
+
+No image lost more than 0.22 dB, but for dncnn-avg16, which overflows what bfloat16 resolves."""
 
 
 def _upstream_denoiser(
@@ -58,7 +77,7 @@ def _upstream_denoiser(
         citation=method.citation,
         level=level,
         receptive_field=receptive_field,
-        precision_cost_db=MappingProxyType(costs),
+        precision_cost_db=costs,
         weights=WeightsSource(
             path=f"net_data/trained_denoisers/{folder}/epoch_49.pth", sha256=sha256, licence=_UPSTREAM_LICENCE
         ),
@@ -76,7 +95,6 @@ def _classical(architecture: str, **facts: Any) -> ModelDescriptor:
         citation=method.citation,
         frame_context=method.frame_context,
         licence=_OWN_LICENCE,
-        origin="scikit-image" if method.frame_context else "PyTorch",
         normalization=Normalization.NONE,
         **facts,
     )
@@ -86,7 +104,8 @@ BUILTIN: tuple[ModelDescriptor, ...] = (
     _classical(
         "vst-nlm",
         task=Task.DENOISE,
-        summary="Averages alike patches after making the noise even. For any noise level; needs no training and no GPU.",
+        summary="Averages alike patches after evening out the noise. For any noise level; needs no training, no GPU.",
+        origin="https://scikit-image.org",
         receptive_field=29,
         devices=("cpu",),
     ),
@@ -114,6 +133,7 @@ BUILTIN: tuple[ModelDescriptor, ...] = (
         "bicubic",
         task=Task.SR,
         summary="Doubles the pixels smoothly and adds no detail. To go on from a denoiser, or to compare with.",
+        origin="https://pytorch.org",
         scale=2,
         receptive_field=5,
     ),

@@ -15,7 +15,6 @@ FORMAT = 1
 """Version of the card's layout."""
 
 _TEXTS = ("name", "title", "summary", "architecture", "licence", "origin", "citation")
-_NUMBERS = ("scale", "size_multiple")
 
 
 def make_card(descriptor: ModelDescriptor, **facts: Any) -> dict[str, Any]:
@@ -76,13 +75,13 @@ def descriptor_of(card: Mapping[str, Any], path: Path, sha256: str) -> ModelDesc
         )
     try:
         texts = {key: _typed(card, key, str) for key in _TEXTS}
-        numbers = {key: _positive(card, key) for key in _NUMBERS}
         method = architecture(texts["architecture"])
         receptive_field = None if card["receptive_field"] is None else _positive(card, "receptive_field")
         costs = {str(key): float(value) for key, value in _typed(card, "precision_cost_db", dict).items()}
         return ModelDescriptor(
             **texts,
-            **numbers,
+            scale=_positive(card, "scale"),
+            size_multiple=_positive(card, "size_multiple"),
             task=Task(card["task"]),
             level=None if card["level"] is None else Level(card["level"]),
             normalization=Normalization(card["normalization"]),

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import pickle
-import tempfile
+import uuid
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -164,21 +164,26 @@ def save(path: Path | str, state: Mapping[str, torch.Tensor], card: Mapping[str,
     path = Path(path)
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     data = to_bytes(tensors, metadata={CARD_KEY: json.dumps(dict(card), sort_keys=True, allow_nan=False)})
-    temporary: Path | None = None
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-            temporary = Path(stream.name)
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise OutputError(
             f"{path} could not be written: {error.strerror}. Choose another folder or free space."
         ) from error
     return path
+
+
+def _discard(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s could not be removed: %s", temporary, error.strerror)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -9,15 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_w2s._types import Level, Task
 
 if TYPE_CHECKING:
     from torch import nn
-
-_NO_COSTS: Mapping[str, float] = MappingProxyType({})
 
 
 class Normalization(StrEnum):
@@ -124,7 +121,7 @@ class ModelDescriptor:
     receptive_field: int | None = None
     frame_context: bool = False
     devices: tuple[str, ...] = ("cpu", "cuda", "mps")
-    precision_cost_db: Mapping[str, float] = field(default_factory=lambda: _NO_COSTS)
+    precision_cost_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     weights: WeightsSource | None = None
 
     @property

@@ -1,12 +1,12 @@
 """Read tensors out of pickled modules without running anything that the file says.
 
 A pickle is a program: it names classes and functions of the reader's machine and calls them. `torch.load` with
-``weights_only`` therefore refuses whole modules, and the authors' super-resolution checkpoints are whole modules. Here
-every name in the file, whatever it is, becomes an inert stub that only remembers its state; the few names that stand for
-tensors and dictionaries become this module's own plain records. No name is ever looked up or imported.
+``weights_only`` therefore refuses whole modules, and the authors' super-resolution checkpoints are whole modules.
+Here every name in the file, whatever it is, becomes an inert stub that only remembers its state; the few names that
+stand for tensors and dictionaries become this module's own plain records. No name is ever looked up or imported.
 
-This is the one place of the package that subclasses `pickle.Unpickler`: the pickle format has to be parsed by something,
-and what makes unpickling unsafe, the lookup of names, is replaced here as a whole.
+This is the one place of the package that subclasses `pickle.Unpickler`: the pickle format has to be parsed by
+something, and what makes unpickling unsafe, the lookup of names, is replaced here as a whole.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Stub:
     state: Any
 
     def __new__(cls, *_args: object, **_kwargs: object) -> Stub:
+        """Make one of whatever arguments; they are not kept."""
         stub = super().__new__(cls)
         stub.state = None
         return stub

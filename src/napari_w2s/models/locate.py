@@ -80,11 +80,11 @@ def locate(
 
 
 def is_here(source: WeightsSource) -> bool:
-    """Tell whether weights can be loaded without a download. Their hash is not checked."""
+    """Tell whether weights can be loaded without a download."""
     if source.place is WeightsPlace.UPSTREAM:
-        from napari_w2s.data.download import cached
+        from napari_w2s.data.download import find_local
 
-        return cached(source.path) is not None
+        return find_local(source.path) is not None
     return _own_file(source).is_file()
 
 

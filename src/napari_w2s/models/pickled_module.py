@@ -1,4 +1,4 @@
-"""The two containers of `torch.save`, read by the inert unpickler: a zip archive, or pickles followed by raw numbers."""
+"""The two containers of `torch.save`, read by the inert unpickler: a zip archive, or pickles before raw numbers."""
 
 from __future__ import annotations
 

@@ -54,9 +54,7 @@ class Registry:
         """
         name = descriptor.name
         if not _NAME.fullmatch(name):
-            raise InputError(
-                f"{name!r} cannot name a model: use lower-case letters, digits, '-', '_' and '.', a letter or digit first."
-            )
+            raise InputError(f"{name!r} cannot name a model: use lower-case letters, digits, '-', '_' and '.'.")
         if name in self:
             raise InputError(f"There is a model named {name!r} already. Choose another name.")
         self._descriptors[name] = descriptor
@@ -225,6 +223,6 @@ def _check_call(descriptor: ModelDescriptor, network: nn.Module, path: Path) -> 
         raise WeightsError(f"{path} is for images of another kind than {descriptor.name}: {error}") from error
     if shape != wanted:
         raise WeightsError(
-            f"{path} does not do what {descriptor.name} should: an image of {edge} x {edge} pixels came out as {shape}, "
-            f"expected {wanted}. Choose the model that the weights were trained for."
+            f"{path} does not do what {descriptor.name} should: an image of {edge} x {edge} pixels came out as "
+            f"{shape}, expected {wanted}. Choose the model that the weights were trained for."
         )

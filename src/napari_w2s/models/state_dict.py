@@ -138,7 +138,7 @@ def mismatch(
 
 
 def count_children(state: Mapping[str, Any], prefix: str) -> int:
-    """Number of entries of a list of modules: one more than the largest N in keys ``prefix.N.…``; 0 if none.
+    """Count the entries of a list of modules: one more than the largest N in keys ``prefix.N.…``; 0 if none.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def count_children(state: Mapping[str, Any], prefix: str) -> int:
 
 
 def require_shape(state: Mapping[str, Any], key: str, ndim: int, architecture: str) -> tuple[int, ...]:
-    """Shape of the weight that a network's make is read from.
+    """Return the shape of the weight that a network's make is read from.
 
     Raises
     ------

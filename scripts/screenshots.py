@@ -1,0 +1,98 @@
+"""Make the pictures of the Restore panel by driving it in a real window.
+
+Usage: ``python scripts/screenshots.py [FOLDER]``, with a display or under ``xvfb-run -a -s "-screen 0 1280x800x24"``.
+With ``W2S_ROOT`` set the image is field of view 001 of W2S, restored with the authors' DnCNN; without it, the simulated
+sample, restored with the built-in denoiser.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# Before napari is imported: the user's own settings must not show, nor be changed.
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="w2s-screenshots-")) / "settings.yaml")
+
+import napari
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_w2s.app.state import FinishReason
+from napari_w2s.gui.restore_widget import RestoreWidget
+
+SIZE = (1280, 800)
+DOCK = "Restore (W2S)"
+
+
+def run_events(milliseconds: int) -> None:
+    """Let the window live for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 180.0) -> None:
+    """Run the event loop until something is so."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not happen within {timeout_s:g} s")
+        run_events(20)
+
+
+def open_image(viewer: napari.Viewer) -> None:
+    """Open one channel of one noisy field of view."""
+    root = os.environ.get("W2S_ROOT")
+    if root:
+        viewer.open(Path(root) / "data" / "train" / "avg1" / "001_0.png", plugin="napari-w2s")
+        return
+    viewer.open_sample("napari-w2s", "simulated_fov")
+    for layer in list(viewer.layers):
+        if not layer.visible or layer.metadata["w2s"].get("channel") != 0:
+            viewer.layers.remove(layer)
+
+
+def open_panel(viewer: napari.Viewer) -> RestoreWidget:
+    """Dock the panel as the menu does, and wait until it has looked at the image."""
+    _, panel = viewer.window.add_plugin_dock_widget("napari-w2s", "Restore")
+    wait_until(lambda: all(c.report is not None for c in panel.candidates if c.id in panel.plan.chosen), "measuring")
+    return panel
+
+
+def save(viewer: napari.Viewer, path: Path) -> None:
+    """Save a picture of the whole window."""
+    run_events(500)
+    viewer.window.screenshot(str(path), canvas_only=False, flash=False)
+
+
+def main(folder: Path) -> None:
+    """Make all pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    viewer.window.resize(*SIZE)
+    open_image(viewer)
+    viewer.reset_view()
+    panel = open_panel(viewer)
+    run_events(500)
+    viewer.reset_view()
+
+    panel.run()
+    wait_until(lambda: (panel.runner.status.fraction or 0.0) > 0.3, "a third of the work")
+    save(viewer, folder / "restore-running.png")
+    wait_until(lambda: not panel.runner.status.busy, "the restoration")
+    if panel.runner.status.finish is not FinishReason.DONE:
+        raise SystemExit(panel.runner.status.message)
+    for theme in ("dark", "light"):
+        viewer.theme = theme
+        save(viewer, folder / f"restore-{theme}.png")
+
+    panel.state.show_advanced = True
+    save(viewer, folder / "restore-advanced.png")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "docs" / "images")

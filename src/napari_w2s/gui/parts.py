@@ -1,0 +1,233 @@
+"""Small widgets that the panels are made of. They look like napari in every theme: no colour is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtGui import QFont, QResizeEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_w2s.app.resolve import LayerRow
+
+MAX_ROWS = 6
+
+
+def heading(text: str) -> QLabel:
+    """Return a label that heads a section."""
+    label = QLabel(text)
+    font = QFont(label.font())
+    font.setBold(True)
+    label.setFont(font)
+    return label
+
+
+def note(text: str = "") -> QLabel:
+    """Return a label for running text: it wraps, and the mouse can select it."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def narrow_combo(tooltip: str) -> QComboBox:
+    """Return a combo box that does not ask for the width of its longest entry."""
+    combo = QComboBox()
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.setToolTip(tooltip)
+    return combo
+
+
+def fill_combo(combo: QComboBox, entries: Sequence[tuple[str, str]], current: str | None) -> None:
+    """Show (value, text) entries, and which is in force, without telling anyone."""
+    blocked = combo.blockSignals(True)
+    shown = [(combo.itemData(i), combo.itemText(i)) for i in range(combo.count())]
+    if shown != list(entries):
+        combo.clear()
+        for value, text in entries:
+            combo.addItem(text, value)
+    combo.setCurrentIndex(combo.findData(current))
+    combo.blockSignals(blocked)
+
+
+class ElidedCheckBox(QCheckBox):
+    """A check box whose text is shortened in the middle where there is no room, and whole in the tooltip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._full = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def set_full_text(self, text: str) -> None:
+        """Set what the box stands for."""
+        self._full = text
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the text into the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = max(40, self.width() - 32)
+        shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideMiddle, room)
+        # An ampersand would underline the next letter.
+        self.setText(shown.replace("&", "&&"))
+
+
+class LayerList(QScrollArea):
+    """Check boxes for layers. Emits the identities of the ticked ones when the user changes a tick."""
+
+    chosen = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._boxes: list[tuple[str, ElidedCheckBox]] = []
+        self._inside = QWidget()
+        self._layout = QVBoxLayout(self._inside)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(2)
+        self._layout.addStretch(1)
+        self.setWidget(self._inside)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+    def show_rows(self, rows: Sequence[LayerRow]) -> None:
+        """Show the layers, keeping the boxes (and the keyboard focus) of those that were there in the same order."""
+        if [identity for identity, _ in self._boxes] != [row.id for row in rows]:
+            self._rebuild(rows)
+        for (_, box), row in zip(self._boxes, rows, strict=True):
+            box.set_full_text(row.name)
+            box.setEnabled(row.problem is None)
+            box.setToolTip(row.problem or row.name)
+            blocked = box.blockSignals(True)
+            box.setChecked(row.checked)
+            box.blockSignals(blocked)
+
+    def boxes(self) -> dict[str, QCheckBox]:
+        """Return the check boxes by the identity of their layer."""
+        return dict(self._boxes)
+
+    def _rebuild(self, rows: Sequence[LayerRow]) -> None:
+        for _, box in self._boxes:
+            self._layout.removeWidget(box)
+            box.deleteLater()
+        self._boxes = []
+        for i, row in enumerate(rows):
+            box = ElidedCheckBox()
+            box.toggled.connect(self._on_toggled)
+            self._layout.insertWidget(i, box)
+            self._boxes.append((row.id, box))
+        height = sum(box.sizeHint().height() + 2 for _, box in self._boxes[:MAX_ROWS])
+        self.setFixedHeight(height)
+        self.setVisible(bool(rows))
+
+    def _on_toggled(self) -> None:
+        self.chosen.emit(tuple(identity for identity, box in self._boxes if box.isChecked()))
+
+
+class Fold(QWidget):
+    """A section that can be folded away."""
+
+    toggled = Signal(bool)
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self._button = QToolButton()
+        self._button.setText(title)
+        self._button.setCheckable(True)
+        self._button.setAutoRaise(True)
+        self._button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._button)
+        layout.addWidget(content)
+        self._button.toggled.connect(self._on_toggled)
+        self.set_open(is_open=False)
+
+    def set_open(self, *, is_open: bool) -> None:
+        """Show or hide the content without telling anyone."""
+        blocked = self._button.blockSignals(True)
+        self._button.setChecked(is_open)
+        self._button.blockSignals(blocked)
+        self._show(is_open=is_open)
+
+    def set_title(self, text: str) -> None:
+        """Change the title."""
+        self._button.setText(text)
+
+    def _on_toggled(self, checked: bool) -> None:
+        self._show(is_open=checked)
+        self.toggled.emit(checked)
+
+    def _show(self, *, is_open: bool) -> None:
+        self._content.setVisible(is_open)
+        self._button.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+
+
+class ActionButton(QPushButton):
+    """A button that says what it will do, on two lines where one is too narrow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._full = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        font = QFont(self.font())
+        font.setBold(True)
+        self.setFont(font)
+
+    def set_full_text(self, text: str) -> None:
+        """Set what the button does."""
+        self._full = text
+        self._fit()
+
+    def full_text(self) -> str:
+        """Return what the button does, however it is broken into lines."""
+        return self._full
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Break the text anew for the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Break the text anew for a new font."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
+
+    def minimumSizeHint(self) -> QSize:
+        """Ask for the height of the text, and for hardly any width."""
+        return QSize(80, super().minimumSizeHint().height())
+
+    def _fit(self) -> None:
+        room = max(40, self.width() - 20)
+        metrics = self.fontMetrics()
+        lines = [self._full]
+        head, with_, tail = self._full.partition(" with ")
+        if metrics.horizontalAdvance(self._full) > room and with_:
+            lines = [head, f"with {tail}"]
+        elided = [metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, room) for line in lines]
+        text = "\n".join(elided).replace("&", "&&")
+        if text != self.text():
+            self.setText(text)

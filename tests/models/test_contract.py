@@ -1,0 +1,233 @@
+"""What every registered model must do, whichever it is."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+import torch
+from torch import fx, nn
+
+from napari_w2s._types import Task, WeightsError
+from napari_w2s.models.architectures import ARCHITECTURES
+from napari_w2s.models.builtin import BUILTIN, DEFAULT_MODELS, default_registry
+from napari_w2s.models.descriptor import ModelDescriptor, Normalization
+
+MODELS = [pytest.param(d, id=d.name) for d in BUILTIN]
+# Models of one architecture differ in weights only: what does not depend on them is tested once.
+FIRST_OF_EACH = {d.architecture: d for d in reversed(BUILTIN)}
+METHODS = [pytest.param(d, id=name) for name, d in sorted(FIRST_OF_EACH.items())]
+WITH_WEIGHTS = [pytest.param(d, id=name) for name, d in sorted(FIRST_OF_EACH.items()) if d.weights is not None]
+SIZES = [(1, 1), (1, 7), (7, 1), (13, 17)]
+
+
+@cache
+def random_network(architecture: str) -> nn.Module:
+    """A network of an architecture at the size of its defaults, its batch norms not at rest."""
+    method = ARCHITECTURES[architecture]
+    if not method.has_weights:
+        return method.build(None)
+    torch.manual_seed(0)
+    made = method.create()
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.1, 0.4)
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+    return method.build(made.state_dict())
+
+
+def call(descriptor: ModelDescriptor, batch: torch.Tensor) -> torch.Tensor:
+    network = random_network(descriptor.architecture)
+    if not descriptor.frame_context:
+        return network(batch)
+    torch.manual_seed(1)
+    frame = 100 + 5 * torch.randn(64, 64)
+    return network(batch, network.frame_context(frame.numpy()))
+
+
+@pytest.mark.parametrize("descriptor", MODELS)
+def test_card_is_complete(descriptor: ModelDescriptor) -> None:
+    for text in ("name", "title", "summary", "architecture", "licence", "origin", "citation"):
+        assert getattr(descriptor, text).strip(), text
+    assert descriptor.summary.endswith(".")
+    assert "\n" not in descriptor.summary
+    assert descriptor.scale == (1 if descriptor.task is Task.DENOISE else 2)
+    assert isinstance(descriptor.normalization, Normalization)
+    assert descriptor.size_multiple >= 1
+    assert descriptor.devices[0] == "cpu"
+    method = ARCHITECTURES[descriptor.architecture]
+    assert descriptor.build == method.build
+    assert descriptor.citation == method.citation
+    assert descriptor.frame_context == method.frame_context
+    assert (descriptor.weights is not None) == method.has_weights
+    if descriptor.weights is not None:
+        assert len(bytes.fromhex(descriptor.weights.sha256)) == 32
+        assert descriptor.weights.licence
+
+
+@pytest.mark.parametrize("descriptor", MODELS)
+def test_descriptor_survives_pickling_and_copying(descriptor: ModelDescriptor) -> None:
+    assert copy.deepcopy(descriptor) == descriptor
+    sent = pickle.dumps(descriptor)
+    code = (
+        "import pickle, sys; d = pickle.Unpickler(sys.stdin.buffer).load(); "
+        "assert 'torch' not in sys.modules; print(d.name, d.build.module)"
+    )
+    other = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True)
+    assert other.stdout.decode().split() == [descriptor.name, descriptor.build.module]
+
+
+def test_listing_models_imports_no_torch() -> None:
+    code = (
+        "import sys; from napari_w2s.models.builtin import default_registry; r = default_registry(); r.names(); "
+        "r.parse('vst-nlm+bicubic'); assert not {'torch', 'skimage', 'dask', 'pooch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_are_unique_and_the_default_is_among_them() -> None:
+    assert len({d.name for d in BUILTIN}) == len(BUILTIN)
+    registry = default_registry()
+    assert registry.parse("+".join(DEFAULT_MODELS)) == DEFAULT_MODELS
+    assert all(registry.available(name) == "built in" for name in DEFAULT_MODELS)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("descriptor", METHODS)
+def test_any_size_comes_out_at_scale(descriptor: ModelDescriptor, size: tuple[int, int]) -> None:
+    height, width = (-(-n // descriptor.size_multiple) * descriptor.size_multiple for n in size)
+    batch = torch.rand(1, 1, height, width)
+    result = call(descriptor, batch)
+    assert result.shape == (1, 1, height * descriptor.scale, width * descriptor.scale)
+    assert result.dtype == torch.float32
+    assert torch.isfinite(result).all()
+
+
+@pytest.mark.parametrize("descriptor", METHODS)
+def test_batches_are_treated_one_by_one(descriptor: ModelDescriptor) -> None:
+    edge = 16 * descriptor.size_multiple
+    batch = torch.rand(3, 1, edge, edge, generator=torch.Generator().manual_seed(2))
+    before = batch.clone()
+    with torch.inference_mode():
+        together = call(descriptor, batch)
+        alone = torch.cat([call(descriptor, batch[i : i + 1]) for i in range(3)])
+        nothing = call(descriptor, batch[:0])
+    size = float(together.abs().max())
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-3 * size)
+    assert not torch.equal(together[0], together[1])
+    assert torch.equal(batch, before)
+    assert nothing.shape == (0, *together.shape[1:])
+
+
+def measured_receptive_field(descriptor: ModelDescriptor) -> int:
+    """Width of the square of input pixels that the output pixels of one input pixel depend on."""
+    assert descriptor.receptive_field is not None
+    edge = descriptor.receptive_field + 8 + 1 - descriptor.receptive_field % 2
+    centre, scale = edge // 2, descriptor.scale
+    block = (..., slice(centre * scale, (centre + 1) * scale), slice(centre * scale, (centre + 1) * scale))
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(1, 1, edge, edge, generator=generator, dtype=torch.float64)
+    if ARCHITECTURES[descriptor.architecture].has_weights or not descriptor.frame_context:
+        network = copy.deepcopy(random_network(descriptor.architecture)).double()
+        x.requires_grad_()
+        network(x)[block].sum().backward()
+        touched = x.grad[0, 0] != 0
+    else:
+        touched = torch.zeros(edge, edge, dtype=torch.bool)
+        # Along a row and a diagonal: a square's sides and corners.
+        for line in ([(centre, k) for k in range(edge)], [(k, k) for k in range(edge)]):
+            for row, column in line:
+                changed = x.clone()
+                changed[..., row, column] += 0.5
+                # About as rough as the noise of the frame in `call`.
+                difference = call(descriptor, 100 + 20 * changed)[block] - call(descriptor, 100 + 20 * x)[block]
+                touched[row, column] = bool(difference.abs().max() > 1e-9)
+    rows = touched.any(1).nonzero()
+    columns = touched.any(0).nonzero()
+    radius = max(centre - int(min(rows.min(), columns.min())), int(max(rows.max(), columns.max())) - centre)
+    return 2 * radius + 1
+
+
+@pytest.mark.parametrize("descriptor", METHODS)
+def test_receptive_field_is_what_the_network_has(descriptor: ModelDescriptor) -> None:
+    if descriptor.receptive_field is None:
+        pytest.skip("depends on the whole frame")
+    assert measured_receptive_field(descriptor) == descriptor.receptive_field
+    assert random_network(descriptor.architecture).receptive_field == descriptor.receptive_field
+
+
+@pytest.mark.parametrize("descriptor", MODELS)
+def test_receptive_field_is_that_of_its_architecture(descriptor: ModelDescriptor) -> None:
+    assert descriptor.receptive_field == FIRST_OF_EACH[descriptor.architecture].receptive_field
+
+
+@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
+def test_state_dict_round_trip(descriptor: ModelDescriptor) -> None:
+    network = random_network(descriptor.architecture)
+    again = descriptor.build(network.state_dict())
+    assert not again.training
+    assert not any(parameter.requires_grad for parameter in again.parameters())
+    assert list(again.state_dict()) == list(network.state_dict())
+    batch = torch.rand(1, 1, 13, 17)
+    assert torch.equal(again(batch), network(batch))
+
+
+@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
+def test_built_network_owns_its_weights(descriptor: ModelDescriptor) -> None:
+    state = {key: value.clone() for key, value in random_network(descriptor.architecture).state_dict().items()}
+    network = descriptor.build(state)
+    batch = torch.rand(1, 1, 8, 8)
+    before = network(batch)
+    for value in state.values():
+        value.zero_()
+    assert torch.equal(network(batch), before)
+
+
+@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
+def test_float16_weights_become_float32(descriptor: ModelDescriptor) -> None:
+    state = {
+        key: value.half() if value.is_floating_point() else value
+        for key, value in random_network(descriptor.architecture).state_dict().items()
+    }
+    network = descriptor.build(state)
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
+@pytest.mark.parametrize("change", ["lost", "added", "reshaped", "nan", "integers"])
+def test_weights_that_do_not_fit_are_refused(descriptor: ModelDescriptor, change: str) -> None:
+    state = dict(random_network(descriptor.architecture).state_dict())
+    key = [k for k in state if k.endswith("weight")][-1]
+    if change == "lost":
+        del state[key]
+    elif change == "added":
+        state["extra.weight"] = torch.zeros(3)
+    elif change == "reshaped":
+        state[key] = state[key][..., :0]
+    elif change == "nan":
+        state[key] = torch.full_like(state[key], float("nan"))
+    else:
+        state[key] = state[key].to(torch.int32)
+    with pytest.raises(WeightsError, match=ARCHITECTURES[descriptor.architecture].title):
+        descriptor.build(state)
+
+
+@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
+def test_no_weights_and_foreign_weights_are_refused(descriptor: ModelDescriptor) -> None:
+    title = ARCHITECTURES[descriptor.architecture].title
+    with pytest.raises(WeightsError, match=title):
+        descriptor.build(None)
+    with pytest.raises(WeightsError, match=r"encoder\.weight"):
+        descriptor.build({"encoder.weight": torch.zeros(3, 3)})
+
+
+@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
+def test_network_can_be_traced(descriptor: ModelDescriptor) -> None:
+    network = random_network(descriptor.architecture)
+    batch = torch.rand(1, 1, 13, 17)
+    torch.testing.assert_close(fx.symbolic_trace(network)(batch), network(batch), rtol=0, atol=0)
