@@ -89,7 +89,7 @@ bench: $(VENV)/.bench ## Measure the engine against its alternatives and write t
 
 .PHONY: docs
 docs: $(VENV)/.docs ## Build the documentation in site/
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 .PHONY: screenshots
 screenshots: $(VENV)/.test ## Make the pictures of the documentation anew

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@"; }
 
 # PyTorch first and by itself: the usual index's builds for Linux bring several GB of CUDA along. A build that is on
 # this machine already (pip's find-links) is taken before any index is asked.
@@ -24,7 +24,7 @@ groups=()
 for group in "$@"; do
     groups+=(--group "$group")
 done
-echo "Installing napari-w2s with: $*"
+echo "Installing napari-w2s with: $* (takes minutes the first time)"
 pip install -c constraints.txt --build-constraint constraints.txt -e . "$torch" "${groups[@]}"
 for group in "$@"; do
     touch "$venv/.$group"

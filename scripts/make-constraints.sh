@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 "$(scripts/find-python.sh)" -m venv "$work/venv"
-pip() { "$work/venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+pip() { "$work/venv/bin/python" -m pip --disable-pip-version-check -qq "$@"; }
 pip install --upgrade pip
 index=${TORCH_INDEX-https://download.pytorch.org/whl/cpu}
 pip install --no-deps --no-index "$torch" 2>/dev/null ||

@@ -14,5 +14,5 @@ if [ ! -x "$venv/bin/python" ]; then
     echo "Making $venv with $("$python" --version)"
     "$python" -m venv "$venv"
 fi
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check -c constraints.txt pip
 touch "$venv/.made"

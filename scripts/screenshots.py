@@ -24,7 +24,6 @@ from napari_w2s.app.state import FinishReason
 from napari_w2s.gui.restore_widget import RestoreWidget
 
 SIZE = (1280, 800)
-DOCK = "Restore (W2S)"
 
 
 def run_events(milliseconds: int) -> None:
@@ -79,12 +78,16 @@ def main(folder: Path) -> None:
     run_events(500)
     viewer.reset_view()
 
+    # Small tiles, so that the picture shows them arrive.
+    panel.state.tile = 96
     panel.run()
-    wait_until(lambda: (panel.runner.status.fraction or 0.0) > 0.3, "a third of the work")
-    save(viewer, folder / "restore-running.png")
+    wait_until(lambda: "Restoring" in panel.runner.status.message and panel.runner.status.done > 0, "the first tile")
+    wait_until(lambda: (panel.runner.status.fraction or 0.0) > 0.4, "a part of the work")
+    viewer.window.screenshot(str(folder / "restore-running.png"), canvas_only=False, flash=False)
     wait_until(lambda: not panel.runner.status.busy, "the restoration")
     if panel.runner.status.finish is not FinishReason.DONE:
         raise SystemExit(panel.runner.status.message)
+    panel.state.tile = None
     for theme in ("dark", "light"):
         viewer.theme = theme
         save(viewer, folder / f"restore-{theme}.png")

@@ -16,6 +16,7 @@ from napari_w2s.app.restore import allocate, restore_image
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.data.image import Image
 from napari_w2s.engine.pipeline import Pipeline
+from napari_w2s.engine.predict import predict
 from napari_w2s.metrics.reference import psnr
 from napari_w2s.models.descriptor import Normalization
 
@@ -76,6 +77,18 @@ def test_a_denoised_image_is_no_estimate_of_finer_pixels() -> None:
     result = restore_image(image(), RestoreSettings(models=("toy",)), pipeline=Pipeline(residual()))
     assert result.name == "cells | Toy"
     assert result.w2s["restoration"]["is_estimate"] is False
+
+
+def test_the_range_of_the_release_is_used_unless_another_is_asked_for() -> None:
+    model = residual(normalization=Normalization.UNIT)
+    eight_bit = np.random.default_rng(1).integers(10, 200, (20, 30)).astype(np.uint8)
+    as_float = image(eight_bit.astype(np.float32), metadata={"w2s": {"intensity_range": [0, 255]}})
+    plain, asked = RestoreSettings(models=("toy",)), RestoreSettings(models=("toy",), intensity_range=(0, 100))
+    known = restore_image(as_float, plain, pipeline=Pipeline(model))
+    np.testing.assert_allclose(known.data, predict(model, eight_bit), rtol=1e-5)
+    assert known.w2s["restoration"]["intensity_range"] == [0, 255]
+    other = restore_image(as_float, asked, pipeline=Pipeline(model))
+    np.testing.assert_allclose(other.data, predict(model, eight_bit, intensity_range=(0, 100)), rtol=1e-4)
 
 
 @pytest.mark.parametrize(

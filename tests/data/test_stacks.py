@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import dask.array as da
@@ -86,13 +87,14 @@ def test_several_files_of_one_level_are_a_stack(tmp_path):
     assert image.w2s["fovs"] == [7, 9]
 
 
-def test_opening_reads_one_file_per_stack(tmp_path, monkeypatch):
+def test_opening_reads_the_first_and_the_middle_file_of_a_stack(tmp_path, monkeypatch):
     make_8bit(tmp_path / "train", range(1, 9), levels=["avg1", "avg400"])
     decoded: list[Path] = []
     read = frames_module.read_png
     monkeypatch.setattr(frames_module, "read_png", lambda path: (decoded.append(path), read(path))[1])
     images = open_images(tmp_path)
-    assert sorted(path.name for path in decoded) == sorted(["001_0.png", "001_1.png", "001_2.png"] * 2)
+    expected = [f"{fov:03d}_{channel}.png" for fov in (1, 4) for channel in range(3)] * 2
+    assert sorted(path.name for path in decoded) == sorted(expected)
     decoded.clear()
     np.asarray(images[0].data[5])
     assert [path.name for path in decoded] == ["006_0.png"]
@@ -111,7 +113,7 @@ def test_a_missing_file_is_nan_on_the_common_axis_and_reported(tmp_path, caplog)
     assert np.isnan(np.asarray(holed.data[1])).all()
     np.testing.assert_array_equal(holed.data[2], frame(3, 0, "avg4"))
     assert holed.w2s["missing_fovs"] == [2]
-    assert "ch0 avg4: no file for FOV 002" in caplog.text
+    assert "ch0 avg4: no readable file for FOV 002" in caplog.text
     # A stack that only starts later is shorter, and starts later in the world.
     assert late.data.shape[0] == 3
     assert late.translate[0] == 1
@@ -119,30 +121,39 @@ def test_a_missing_file_is_nan_on_the_common_axis_and_reported(tmp_path, caplog)
     assert "missing_fovs" not in late.w2s
 
 
+def cut_in_half(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
 def test_one_bad_file_breaks_its_own_frame_only(tmp_path):
-    make_8bit(tmp_path / "train", [1, 2, 3], [0], ["avg1"])
+    make_8bit(tmp_path / "train", [1, 2, 3, 4], [0], ["avg1"])
     folder = tmp_path / "train" / "avg1"
-    content = (folder / "002_0.png").read_bytes()
-    (folder / "002_0.png").write_bytes(content[: len(content) // 2])
-    iio.imwrite(folder / "003_0.png", pixels(0, (SIZE, SIZE + 1)))
+    cut_in_half(folder / "003_0.png")
+    iio.imwrite(folder / "004_0.png", pixels(0, (SIZE, SIZE + 1)))
     opened = open_all(tmp_path)
     (image,) = opened.images
     assert opened.problems == []
     np.testing.assert_array_equal(image.data[0], frame(1, 0, "avg1"))
-    with pytest.raises(UnreadableFileError, match=r"002_0\.png cannot be read as a PNG image"):
-        np.asarray(image.data[1])
-    with pytest.raises(UnreadableFileError, match=r"003_0\.png has shape \(16, 17\).*\(16, 16\) \(from 001_0\.png\)"):
+    with pytest.raises(UnreadableFileError, match=r"003_0\.png cannot be read as a PNG image"):
         np.asarray(image.data[2])
+    with pytest.raises(UnreadableFileError, match=r"004_0\.png has shape \(16, 17\).*\(16, 16\) \(from 001_0\.png\)"):
+        np.asarray(image.data[3])
 
 
-def test_a_bad_first_file_does_not_break_the_opening(tmp_path):
-    make_8bit(tmp_path / "train", [1, 2], [0], ["avg1"])
-    (tmp_path / "train" / "avg1" / "001_0.png").write_bytes(b"not a picture")
+@pytest.mark.parametrize("damage", [cut_in_half, lambda path: path.write_bytes(b"not a picture")])
+def test_bad_files_among_those_shown_first_count_as_missing(tmp_path, damage):
+    make_8bit(tmp_path / "train", range(1, 8), [0], ["avg1"])
+    for fov in (1, 2, 5):
+        damage(tmp_path / "train" / "avg1" / f"{fov:03d}_0.png")
     opened = open_all(tmp_path)
     (image,) = opened.images
-    assert [type(problem) for problem in opened.problems] == [UnreadableFileError]
-    assert "001_0.png" in str(opened.problems[0])
-    np.testing.assert_array_equal(image.data[1], frame(2, 0, "avg1"))
+    assert [type(problem) for problem in opened.problems] == [UnreadableFileError] * 3
+    assert image.translate[0] == 2
+    assert image.w2s["fovs"] == [3, 4, 5, 6, 7]
+    assert image.w2s["missing_fovs"] == [5]
+    np.testing.assert_array_equal(image.data[0], frame(3, 0, "avg1"))
+    assert np.isnan(np.asarray(image.data[2])).all()
 
 
 def test_a_stack_of_nothing_but_bad_files_says_so(tmp_path):
@@ -412,6 +423,15 @@ def test_compressed_tiled_and_big_endian_tiffs_open_page_by_page(tmp_path, optio
     assert image.data.dtype.isnative
     assert image.data.chunks[0] == (1, 1, 1)
     np.testing.assert_array_equal(image.data, data)
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs is installed and decodes it")
+def test_a_compression_that_nothing_here_decodes_says_what_to_install(tmp_path):
+    from PIL import Image as Picture
+
+    Picture.fromarray(pixels(0, (9, 7))).save(tmp_path / "a.tif", compression="tiff_lzw")
+    with pytest.raises(InputError, match=r"a\.tif cannot be decoded: .*pip install imagecodecs"):
+        open_images(tmp_path / "a.tif")
 
 
 def test_a_folder_of_own_files_opens_each(tmp_path):

@@ -12,7 +12,8 @@ from napari_w2s.models.state_dict import count_children
 
 
 def same(network: nn.Module, again: nn.Module) -> bool:
-    batch = torch.rand(2, next(network.parameters()).shape[1], 9, 11, generator=torch.Generator().manual_seed(0))
+    channels = next(m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d))
+    batch = torch.rand(2, channels, 9, 11, generator=torch.Generator().manual_seed(0))
     return torch.equal(network.eval()(batch), again(batch))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -232,15 +233,19 @@ def _report(chosen: tuple[Candidate, ...]) -> str:
 
 
 def _card(model: ModelDescriptor, available: Mapping[str, str], levels: tuple[tuple[str, Level], ...]) -> str:
-    facts = [f"for {model.level}" if model.level is not None else "for any noise level"]
-    facts.append(_WEIGHTS.get(available.get(model.name, ""), "weights not found"))
-    facts.append(model.licence)
-    text = f"{model.summary.rstrip('.')}. {' · '.join(facts)[:1].upper()}{' · '.join(facts)[1:]}."
+    level = f"For {model.level}" if model.level is not None else "For any noise"
+    weights = _WEIGHTS.get(available.get(model.name, ""), "weights not found")
+    lines = [model.summary, f"{level} · {weights}", f"Licence: {_brief(model.licence)}"]
     odd = [(name, level) for name, level in levels if model.level is not None and level != model.level]
     if odd:
-        name, level = odd[0]
-        text += f"\nMade for {model.level}, but {name} looks like {level}."
-    return text
+        name, looks = odd[0]
+        lines.append(f"Made for {model.level}, but {name} looks like {looks}.")
+    return "\n".join(lines)
+
+
+def _brief(text: str) -> str:
+    """Return the first clause of a text."""
+    return re.split(r"[.:;](?:\s|$)", text, maxsplit=1)[0]
 
 
 def _action(count: int, title: str) -> str:

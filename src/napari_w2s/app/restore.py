@@ -149,7 +149,7 @@ def restore_image(
         device=settings.device,
         precision=settings.precision,
         tile=settings.tile,
-        intensity_range=settings.intensity_range,
+        intensity_range=settings.intensity_range or known_range(image),
         non_finite=settings.non_finite,
         progress=progress,
         should_stop=should_stop,
@@ -163,6 +163,12 @@ def restore_image(
         translate=translate,
         metadata={**image.metadata, METADATA_KEY: known},
     )
+
+
+def known_range(image: Image) -> tuple[float, float] | None:
+    """Return the intensities that count as 0 and 1 where the reader knows them from the data's release, else None."""
+    limits = image.w2s.get("intensity_range")
+    return None if limits is None else (float(limits[0]), float(limits[1]))
 
 
 def allocate(image: Image, scale: int) -> npt.NDArray[np.float32]:
@@ -194,6 +200,7 @@ def provenance(image: Image, settings: RestoreSettings, models: Pipeline) -> dic
     from napari_w2s.engine.runner import choose_precision
 
     source = image.w2s.get("source")
+    limits = settings.intensity_range or known_range(image)
     stages = []
     for stage in models.stages:
         about = stage.descriptor
@@ -216,6 +223,7 @@ def provenance(image: Image, settings: RestoreSettings, models: Pipeline) -> dic
         "task": str(models.task),
         "is_estimate": models.scale > 1,
         "settings": settings.to_dict(),
+        "intensity_range": None if limits is None else list(limits),
         "versions": {"python": platform.python_version(), **_versions()},
         "source": source,
         "command": None if source is None else settings.command([source]),

@@ -28,8 +28,8 @@ class RestoreSettings:
     tile : int or None
         Edge in pixels of the square tiles; None chooses from receptive field, device and memory.
     intensity_range : tuple of float or None
-        Intensities that count as 0 and 1 for models that work on [0, 1]. None: 0-255 for 8-bit images, the frame's
-        own minimum and maximum for all others.
+        Intensities that count as 0 and 1 for models that work on [0, 1]. None: what the release of the data says,
+        else 0-255 for 8-bit images, else the frame's own minimum and maximum.
     non_finite : str
         ``"keep"``: NaN and infinite pixels stay NaN in the result; ``"fill"``: they are replaced by what the model
         makes of the frame's mean; ``"raise"``: refuse such an image.

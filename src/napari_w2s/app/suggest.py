@@ -41,7 +41,7 @@ class ImageReport:
         parts = [self.size]
         if self.level is not None:
             numbers = f" ({self.noise.describe()})" if self.noise is not None and self.noise.blocks else ""
-            parts.append(f"{'is' if self.known else 'looks like'} {self.level}{numbers}")
+            parts.append((f"{self.level} of W2S" if self.known else f"looks like {self.level}") + numbers)
         return ", ".join(parts)
 
 

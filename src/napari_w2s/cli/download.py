@@ -61,10 +61,10 @@ def download(
     if listing:
         _list(registry, json)
         return
-    if not names and not fov:
-        fail("Nothing to download: name a model or give --fov. See: napari-w2s download --list", EXIT_USAGE)
     if (channel or level) and not fov:
         fail("--channel and --level choose images of a field of view: give --fov too.", EXIT_USAGE)
+    if not names and not fov:
+        fail("Nothing to download: name a model or give --fov. See: napari-w2s download --list", EXIT_USAGE)
     try:
         paths = _weights(registry, names or ())
         paths += _images(fov or (), channel or (0, 1, 2), level or tuple(Level))

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from napari_w2s._types import InputError, Level
 from napari_w2s.data.image import METADATA_KEY, Image
 from napari_w2s.data.lazy import lazy_map
+from napari_w2s.data.limits import display_limits
 from napari_w2s.data.protocol import FRAME_INDICES
 
 if TYPE_CHECKING:
     from napari_w2s.data.image import AnyArray
+
+_FRAMES_FOR_LIMITS = 16
 
 
 def average(burst: AnyArray, frames: int | Level) -> AnyArray:
@@ -80,8 +83,6 @@ def average_image(image: Image, frames: int | Level) -> Image:
         Without the frames' axis; ``metadata["w2s"]["level"]`` is the benchmark's level if these are its frames, else
         None; ``frames`` gives the first and the last.
     """
-    from napari_w2s.data.limits import display_limits
-
     data = average(image.data, frames)
     indices = frame_indices(frames)
     # Only the benchmark's own frames make one of its levels: frame 0 alone is as noisy as avg1, but it is not avg1.
@@ -91,6 +92,8 @@ def average_image(image: Image, frames: int | Level) -> Image:
     name = f"{image.name.removesuffix(old).rstrip()} {label}"
 
     known = {**image.w2s, "level": level, "frames": [indices.start, indices.stop - 1]}
+    # A display range does not need all of 400 frames.
+    few = image.data[..., indices.start : indices.start + min(len(indices), _FRAMES_FOR_LIMITS), :, :]
     return image.replace(
         data=data,
         name=name,
@@ -98,6 +101,6 @@ def average_image(image: Image, frames: int | Level) -> Image:
         scale=image.scale[:-3] + image.scale[-2:],
         units=image.units[:-3] + image.units[-2:],
         translate=image.translate[:-3] + image.translate[-2:],
-        contrast_limits=display_limits(data),
+        contrast_limits=display_limits(average(few, few.shape[-3])),
         metadata={**image.metadata, METADATA_KEY: known},
     )

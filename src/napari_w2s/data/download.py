@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -141,7 +142,7 @@ def fetch(
         path=folder, base_url=base_url.rstrip("/") + "/", registry={path: f"sha256:{expected}"}, retry_if_failed=0
     )
     # Two threads must not append to one unfinished file.
-    with _lock(target):
+    with _lock(target), _quiet(pooch.get_logger()):
         try:
             return Path(keeper.fetch(path, downloader=get))
         except (DownloadError, Cancelled):
@@ -255,6 +256,17 @@ def _part_of_all(progress: ProgressFn, before: int, finished: int, count: int) -
         progress(Progress(before + part.done, before + this + round(typical * (count - finished - 1))))
 
     return report
+
+
+@contextmanager
+def _quiet(chatty: logging.Logger) -> Iterator[None]:
+    """Hold back a logger's announcements, which pooch prints to the terminal on its own, across progress bars."""
+    level = chatty.level
+    chatty.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        chatty.setLevel(level)
 
 
 def _cache(cache: str | os.PathLike[str] | None) -> Path:

@@ -76,6 +76,24 @@ def read_pixels(path: Path, *, mosaic: bool = False) -> npt.NDArray[Any]:
     return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
 
 
+def read_like(path: Path, header: Header, reference: Path, *, mosaic: bool = False) -> npt.NDArray[Any]:
+    """Return a file's pixels as `read_pixels`, or raise an error if they do not fit those of the file `reference`."""
+    import numpy as np
+
+    pixels = read_pixels(path, mosaic=mosaic)
+    if pixels.shape != header.shape:
+        raise UnreadableFileError(
+            f"{path} has shape {pixels.shape}, but the stack it belongs to has {header.shape} (from {reference.name}). "
+            "Open this file by itself."
+        )
+    if not np.can_cast(pixels.dtype, header.dtype, "safe"):
+        raise UnreadableFileError(
+            f"{path} holds {pixels.dtype}, but the stack it belongs to holds {header.dtype} (from {reference.name}). "
+            "Open this file by itself."
+        )
+    return pixels
+
+
 def one_file(path: Path, header: Header, *, mosaic: bool = False) -> AnyArray:
     """Open one file lazily: a memory map where possible, else a dask array of one block."""
     if path.suffix.lower() == ".npy" and not mosaic:
@@ -136,17 +154,7 @@ def _read_block(
     path = paths[block_id[0]]
     if path is None:
         return np.full((1, *header.shape), np.nan, pixel_type)
-    pixels = read_pixels(path, mosaic=mosaic)
-    if pixels.shape != header.shape:
-        raise UnreadableFileError(
-            f"{path} has shape {pixels.shape}, but the stack it belongs to has {header.shape} (from {reference.name}). "
-            "Open this file by itself."
-        )
-    if not np.can_cast(pixels.dtype, pixel_type, "safe"):
-        raise UnreadableFileError(
-            f"{path} holds {pixels.dtype}, but the stack it belongs to holds {header.dtype} (from {reference.name}). "
-            "Open this file by itself."
-        )
+    pixels = read_like(path, header, reference, mosaic=mosaic)
     return pixels.astype(pixel_type, copy=False)[None]
 
 

@@ -232,4 +232,4 @@ def _read_page(
             if "imagecodecs" in str(exc):
                 raise InputError(f"{place[0]} cannot be decoded: {_COMPRESSION_HINT}.") from exc
             raise
-    return pixels.reshape((1,) * len(leading) + page_shape).astype(pixel_type, copy=False)
+        return pixels.reshape((1,) * len(leading) + page_shape).astype(pixel_type, copy=False)

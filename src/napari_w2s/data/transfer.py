@@ -100,7 +100,7 @@ def unwritable(folder: Path, error: OSError) -> DownloadError:
     """Describe a folder that downloads cannot be written to."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         reason = "the disk is full"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    elif isinstance(error, PermissionError) or error.errno == errno.EROFS:
         reason = "it is read-only"
     else:
         reason = error.strerror or str(error)

@@ -5,6 +5,9 @@ index i is the same field of view in all of them. What has no file is not made u
 earlier is shorter (its `translate` says where it starts); inside a stack a missing file is a frame of NaN, and
 ``metadata["w2s"]["missing_fovs"]`` lists them.
 
+The first and the middle frame of each stack, which a viewer shows first, are looked at on opening; a file that proves
+unreadable then counts as missing. Any other raises an error that names it once its frame is computed.
+
 The centre of the first SIM pixel lies a quarter of a widefield pixel before that of the first widefield pixel, because
 two SIM pixels cover one of those exactly.
 """
@@ -12,7 +15,7 @@ two SIM pixels cover one of those exactly.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +23,7 @@ from typing import Any
 
 from napari_w2s._types import InputError, Level, W2SError
 from napari_w2s.data.catalog import BURST, SIM_INPUT, Catalog, Release, StackRecord
-from napari_w2s.data.frames import Header, one_file, read_header, stack_files
+from napari_w2s.data.frames import Header, one_file, read_header, read_like, stack_files
 from napari_w2s.data.hdf5 import open_patches
 from napari_w2s.data.image import METADATA_KEY, AnyArray, Image
 from napari_w2s.data.limits import display_limits
@@ -64,7 +67,7 @@ class _Axes:
 def open_records(catalog: Catalog) -> Opened:
     """Open the files of a catalogue lazily: one image per release, level and channel.
 
-    Only the header of the first file of each stack is read, and one frame for the display range.
+    Of each stack the header of the first file is read, and the first and the middle frame for the display range.
     """
     opened = Opened()
     headers: list[tuple[tuple[StackRecord, ...], Header]] = []
@@ -72,20 +75,18 @@ def open_records(catalog: Catalog) -> Opened:
         if group[0].release is Release.PATCHES:
             _attempt(opened, group[0], _open_patches)
             continue
-        header = _first_header(group, opened)
+        header, readable = _first_header(group, opened)
         if header is not None:
-            headers.append((group, header))
+            headers.append((readable, header))
     bursts = [header.shape[0] for group, header in headers if group[0].fov is not None and len(header.shape) == 3]
     several = len(catalog.fovs) > 1
     axes = _Axes(catalog.fovs, max(bursts) if bursts and several else None)
     releases = len(catalog.releases) > 1
     for group, header in headers:
         if group[0].fov is not None and several:
-            opened.images.append(_stacked(group, header, axes, opened, prefix=releases))
+            opened.images += _stacked(group, header, axes, opened, prefix=releases)
         else:
             _attempt(opened, group[0], partial(_single, header=header, prefix=releases))
-    # A damaged file is met twice where both its header and its pixels are looked at.
-    opened.problems = list({str(problem): problem for problem in opened.problems}.values())
     return opened
 
 
@@ -96,14 +97,14 @@ def _attempt(opened: Opened, record: StackRecord, open_one: Callable[[StackRecor
         opened.problems.append(exc)
 
 
-def _first_header(group: Sequence[StackRecord], opened: Opened) -> Header | None:
-    """Return the first header of a group that can be read; what cannot is noted as a problem."""
-    for record in group:
+def _first_header(group: tuple[StackRecord, ...], opened: Opened) -> tuple[Header | None, tuple[StackRecord, ...]]:
+    """Return the first header of a group that can be read, and the group from there on."""
+    for place, record in enumerate(group):
         try:
-            return read_header(record.path, mosaic=record.level == SIM_INPUT)
+            return read_header(record.path, mosaic=record.level == SIM_INPUT), group[place:]
         except InputError as exc:
             opened.problems.append(exc)
-    return None
+    return None, ()
 
 
 def _single(record: StackRecord, header: Header, *, prefix: bool) -> Image:
@@ -127,13 +128,18 @@ def _single(record: StackRecord, header: Header, *, prefix: bool) -> Image:
     )
 
 
-def _stacked(group: Sequence[StackRecord], header: Header, axes: _Axes, opened: Opened, *, prefix: bool) -> Image:
+def _stacked(group: Sequence[StackRecord], header: Header, axes: _Axes, opened: Opened, *, prefix: bool) -> list[Image]:
+    """Stack a group over the fields of view; nothing if none of its files can be read."""
     first = group[0]
-    by_fov = {record.fov: record.path for record in group}
+    mosaic = first.level == SIM_INPUT
+    by_fov = {record.fov: record.path for record in group if record.fov is not None}
+    limits = _probe(by_fov, header, axes, opened, mosaic=mosaic)
+    if not limits:
+        return []
     places = [place for place, fov in enumerate(axes.fovs) if fov in by_fov]
     fovs = axes.fovs[places[0] : places[-1] + 1]
     missing = [fov for fov in fovs if fov not in by_fov]
-    data: AnyArray = stack_files([by_fov.get(fov) for fov in fovs], header, mosaic=first.level == SIM_INPUT)
+    data: AnyArray = stack_files([by_fov.get(fov) for fov in fovs], header, mosaic=mosaic)
     scale, translate = _lateral(first.level)
     names, steps, starts = ["fov", *("t", "y", "x")[-len(header.shape) :]], [1.0], [float(places[0])]
     if axes.frames and data.ndim == 3:
@@ -149,15 +155,14 @@ def _stacked(group: Sequence[StackRecord], header: Header, axes: _Axes, opened: 
     if prefix:
         name = f"{first.release.value} {name}"
     if missing:
-        opened.notes.append(f"{name}: no file for FOV {_listed(missing)}; shown blank (NaN).")
-    folder = os.path.commonpath([str(path.parent) for path in by_fov.values()])
-    known = {**_known(first, header), "fov": None, "fovs": list(fovs), "source": folder}
+        opened.notes.append(f"{name}: no readable file for FOV {_listed(missing)}; shown blank (NaN).")
+    known = {**_known(first, header), "fov": None, "fovs": list(fovs), "source": _common_folder(by_fov.values())}
     splits = {record.split for record in group}
     if len(splits) > 1:
         known["split"] = None
     if missing:
         known["missing_fovs"] = missing
-    return Image(
+    image = Image(
         data=data,
         name=name,
         axes=tuple(names),
@@ -165,22 +170,39 @@ def _stacked(group: Sequence[StackRecord], header: Header, axes: _Axes, opened: 
         units=("pixel",) * len(steps) + ("um", "um"),
         translate=(*starts, translate, translate),
         colormap=_colormap(first),
-        contrast_limits=_stack_limits(data, fovs, by_fov, opened),
+        contrast_limits=(min(low for low, _ in limits), max(high for _, high in limits)),
         metadata={METADATA_KEY: known},
     )
+    return [image]
 
 
-def _stack_limits(
-    data: AnyArray, fovs: Sequence[int], by_fov: dict[int | None, Path], opened: Opened
-) -> tuple[float, float]:
-    """Return a display range from the first file that can be read, trying three at most."""
-    there = [place for place, fov in enumerate(fovs) if fov in by_fov]
-    for place in dict.fromkeys((there[0], there[len(there) // 2], there[-1])):
+def _probe(
+    by_fov: dict[int, Path], header: Header, axes: _Axes, opened: Opened, *, mosaic: bool
+) -> list[tuple[float, float]]:
+    """Return the display ranges of the first and the middle frame, dropping files from `by_fov` that cannot be read.
+
+    A viewer computes these frames while it adds the layers: the first of each, and that which is in the middle of the
+    first layer. One that raised then would keep the rest from opening.
+    """
+    limits: dict[int, tuple[float, float]] = {}
+    reference = by_fov[min(by_fov)]
+    shown = next((image for image in opened.images if image.axes[0] == "fov"), None)
+    while by_fov:
+        start, end = axes.fovs.index(min(by_fov)), axes.fovs.index(max(by_fov)) + 1
+        first = axes.fovs[start]
+        if shown is not None:
+            start, end = int(shown.translate[0]), int(shown.translate[0]) + shown.data.shape[0]
+        middle = axes.fovs[start + (end - start - 1) // 2]
+        unread = [fov for fov in (first, middle) if fov in by_fov and fov not in limits]
+        if not unread:
+            break
+        fov = unread[0]
         try:
-            return display_limits(data, (place,) + (0,) * (data.ndim - 3))
+            limits[fov] = display_limits(read_like(by_fov[fov], header, reference, mosaic=mosaic))
         except InputError as exc:
             opened.problems.append(exc)
-    return (0.0, 255.0) if data.dtype.kind in "ui" else (0.0, 1.0)
+            del by_fov[fov]
+    return list(limits.values())
 
 
 def _open_patches(record: StackRecord) -> Image:
@@ -203,6 +225,14 @@ def _open_patches(record: StackRecord) -> Image:
             }
         },
     )
+
+
+def _common_folder(paths: Iterable[Path]) -> str:
+    folders = sorted({str(path.parent) for path in paths})
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:  # On different drives there is none.
+        return folders[0]
 
 
 def _lateral(level: str | None) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_w2s.app.resolve import RestorePlan
-from napari_w2s.gui.parts import fill_combo, narrow_combo, note
+from napari_w2s.gui.parts import Note, fill_combo, narrow_combo
 
 
 class ModelCard(QWidget):
@@ -27,7 +27,7 @@ class ModelCard(QWidget):
             "Super-resolution models take noise for detail: for anything but clean images, run a denoiser first."
         )
         self.denoiser = narrow_combo("The model that runs first. The one that suits the noise is suggested.")
-        self.text = note()
+        self.text = Note()
 
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)

@@ -33,14 +33,29 @@ def heading(text: str) -> QLabel:
     return label
 
 
-def note(text: str = "") -> QLabel:
-    """Return a label for running text: it wraps, and the mouse can select it."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
+class Note(QLabel):
+    """Running text: it wraps, takes the height that it needs at its width, and the mouse can select it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """Ask for no more than the text takes. A label that wraps asks for the height of a narrower one."""
+        return QSize(80, self.heightForWidth(max(80, self.width())))
+
+    def minimumSizeHint(self) -> QSize:
+        """Ask for the same."""
+        return self.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Let the layout know what the new width means."""
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self.updateGeometry()
 
 
 def narrow_combo(tooltip: str) -> QComboBox:

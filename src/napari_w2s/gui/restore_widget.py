@@ -18,7 +18,7 @@ from napari_w2s.app.suggest import describe_image
 from napari_w2s.gui import bridge, defaults
 from napari_w2s.gui.advanced import AdvancedSettings
 from napari_w2s.gui.model_card import ModelCard
-from napari_w2s.gui.parts import Fold, LayerList, heading, note
+from napari_w2s.gui.parts import Fold, LayerList, Note, heading
 from napari_w2s.gui.run_bar import RunBar
 from napari_w2s.gui.runner import Runner
 from napari_w2s.gui.settings import PluginStore, Store
@@ -89,7 +89,7 @@ class RestoreWidget(QWidget):
             load if load is not None else partial(defaults.load, self._registry),
         )
         self.layers = LayerList()
-        self.report = note()
+        self.report = Note()
         self.card = ModelCard()
         self.advanced = AdvancedSettings()
         self.fold = Fold("Advanced", self.advanced)
@@ -163,7 +163,7 @@ class RestoreWidget(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         inside = QWidget()
         column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 4, 0)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(heading("Layers"))
         column.addWidget(self.layers)

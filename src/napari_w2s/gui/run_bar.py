@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, 
 
 from napari_w2s.app.resolve import RestorePlan
 from napari_w2s.app.state import RunState, RunStatus, format_seconds
-from napari_w2s.gui.parts import ActionButton, note
+from napari_w2s.gui.parts import ActionButton, Note
 
 _STEPS = 1000
 
@@ -29,7 +29,7 @@ class RunBar(QWidget):
         self.action.setObjectName("primary")
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
-        self.message = note()
+        self.message = Note()
         self._busy = False
 
         policy = self.progress.sizePolicy()

@@ -145,7 +145,10 @@ class SampleDownload:
         return image_to_layer_data(image)
 
     def _work(self, report: Callable[[Any], None], should_stop: StopFn) -> list[LayerData]:
-        return read(self._fetch_files(self._paths, progress=report, should_stop=should_stop))
+        files = self._fetch_files(self._paths, progress=report, should_stop=should_stop)
+        if should_stop():
+            raise Cancelled("stopped after the download")
+        return read(files)
 
     def _show(self, reports: list[Any]) -> None:
         last: Progress = reports[-1]

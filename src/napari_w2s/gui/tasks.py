@@ -78,7 +78,16 @@ ReportFn = Callable[[Any], None]
 
 
 def _load(load: LoadFn, settings: RestoreSettings, report: ReportFn, stop: StopFn) -> dict[str, Any]:
-    return load(settings, progress=lambda progress: report(Step(progress)), should_stop=stop)
+    """Load the models, and say so when that means a download."""
+
+    def fetching(progress: Progress) -> None:
+        if progress.done < progress.total:
+            report(Phase(f"Fetching the weights of {settings.model} …"))
+            report(Step(progress))
+        else:
+            report(Phase(f"Loading {settings.model} …", counts_anew=True))
+
+    return load(settings, progress=fetching, should_stop=stop)
 
 
 @dataclass(frozen=True)

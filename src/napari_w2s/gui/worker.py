@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from qtpy.QtCore import QObject, Qt, Signal, Slot
+from qtpy.QtCore import QObject, Qt, QTimer, Signal, Slot
 from superqt.utils import FunctionWorker
 
 from napari_w2s._types import Cancelled, StopFn
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REPORT_INTERVAL_S = 0.1
-"""Reports from the thread wake the main thread at most this often; what comes in between is kept for the next."""
+"""Reports from the thread are delivered at most this often; what comes in between waits for the next delivery."""
 
 
 def _nothing(*_: Any) -> None:
@@ -68,8 +68,9 @@ class Job(QObject, Generic[T]):
         self._left = threading.Event()
         self._lock = threading.Lock()
         self._reports: list[Any] = []
-        self._last_woken = 0.0
-        self._woken.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._waking = False
+        self._delivered = -REPORT_INTERVAL_S
+        self._woken.connect(self._wake, Qt.ConnectionType.QueuedConnection)
         self._worker: FunctionWorker[T] | None = None
 
     def start(self) -> None:
@@ -118,18 +119,25 @@ class Job(QObject, Generic[T]):
         return self._stop.is_set() or (worker is not None and worker.abort_requested)
 
     def _report(self, what: Any) -> None:
-        now = time.monotonic()
         with self._lock:
             self._reports.append(what)
-            if now - self._last_woken < REPORT_INTERVAL_S:
-                return
-            self._last_woken = now
-        self._woken.emit()
+            wake = not self._waking
+            self._waking = True
+        if wake:
+            self._woken.emit()
+
+    @Slot()
+    def _wake(self) -> None:
+        """Deliver now, or when the last delivery is long enough ago."""
+        wait_s = self._delivered + REPORT_INTERVAL_S - time.monotonic()
+        QTimer.singleShot(max(0, round(wait_s * 1000)), self._deliver)
 
     @Slot()
     def _deliver(self) -> None:
         with self._lock:
             reports, self._reports = self._reports, []
+            self._waking = False
+        self._delivered = time.monotonic()
         if reports:
             self._on_report(reports)
 

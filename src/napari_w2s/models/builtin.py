@@ -52,7 +52,7 @@ _BFLOAT16_COST_DB: Mapping[str, float] = MappingProxyType(
 )
 """Mean loss of PSNR against avg400 on 10 images of FOVs 047-056, inner convolutions in bfloat16 against float32.
 
-No image lost more than 0.22 dB, but for dncnn-avg16, which overflows what bfloat16 resolves."""
+No image lost more than 0.23 dB, but for dncnn-avg16, which needs more digits than bfloat16 has."""
 
 
 def _upstream_denoiser(

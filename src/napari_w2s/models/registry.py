@@ -220,7 +220,10 @@ def _check_call(descriptor: ModelDescriptor, network: nn.Module, path: Path) -> 
         with torch.inference_mode():
             shape = tuple(network(torch.zeros(1, 1, edge, edge)).shape)
     except RuntimeError as error:
-        raise WeightsError(f"{path} is for images of another kind than {descriptor.name}: {error}") from error
+        raise WeightsError(
+            f"{path} cannot restore images of one channel, which {descriptor.name} is for: {error}. "
+            "Choose weights that were trained for such images."
+        ) from error
     if shape != wanted:
         raise WeightsError(
             f"{path} does not do what {descriptor.name} should: an image of {edge} x {edge} pixels came out as "

@@ -1,6 +1,7 @@
 """Bicubic interpolation: enlarges, and restores nothing.
 
-R. G. Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE TASSP 29, 1981.
+R. G. Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE TASSP 29, 1981; with a = -0.75, as
+PyTorch and OpenCV have it.
 """
 
 from __future__ import annotations
