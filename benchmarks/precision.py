@@ -19,6 +19,7 @@ from napari_w2s.engine.predict import predict
 from napari_w2s.metrics.reference import psnr
 from napari_w2s.models.builtin import default_registry
 
+TABLE = Path(__file__).parents[1] / "docs" / "precision-table.md"
 FOVS = range(47, 57)
 CHANNELS = range(3)
 
@@ -30,7 +31,8 @@ def main() -> None:
     arguments = parser.parse_args()
     root, precision = arguments.root, arguments.precision
     registry = default_registry()
-    print(f"| model | float32 (dB) | {precision} (dB) | cost (dB) | worst image (dB) |\n|---|---|---|---|---|")
+    head = f"| model | float32 (dB) | {precision} (dB) | mean cost (dB) | worst image (dB) |"
+    lines = [head, "|---|---|---|---|---|"]
     for about in registry.descriptors():
         if about.weights is None or about.level is None:
             continue
@@ -44,10 +46,10 @@ def main() -> None:
                 for scores, how in ((exact, "float32"), (rough, precision)):
                     scores.append(psnr(clean, predict(model, noisy, precision=how), data_range=255))
         cost = np.subtract(exact, rough)
-        print(
-            f"| {about.name} | {mean(exact):.2f} | {mean(rough):.2f} | {cost.mean():.3f} | {cost.max():.3f} |",
-            flush=True,
-        )
+        figures = (mean(exact), mean(rough), cost.mean(), cost.max())
+        lines.append("| {} | {:.2f} | {:.2f} | {:.3f} | {:.3f} |".format(about.name, *figures))
+        print(lines[-1], flush=True)
+    TABLE.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

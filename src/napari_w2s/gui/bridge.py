@@ -76,8 +76,6 @@ def problem_of(layer: Layer) -> str | None:
     shape = _full_data(layer).shape
     if 0 in shape:
         return f"{layer.name} has no pixels (shape {' × '.join(map(str, shape))}). Choose another layer."
-    if np.dtype(layer.dtype).kind not in "biuf":
-        return f"{layer.name} holds {layer.dtype} values, and the models take real numbers. Convert it first."
     return None
 
 

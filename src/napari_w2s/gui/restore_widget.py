@@ -306,3 +306,4 @@ def _abandon(runner: Runner, watcher: LayerWatcher, job: Job[Any], *_: Any) -> N
     job.abandon()
     watcher.close()
     runner.abandon()
+    runner.status_changed.disconnect()
