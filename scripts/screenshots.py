@@ -61,6 +61,14 @@ def open_panel(viewer: napari.Viewer) -> RestoreWidget:
     return panel
 
 
+def is_partly_done(panel: RestoreWidget) -> bool:
+    """Tell whether a good part of the tiles is there; stop if they will never be."""
+    status = panel.runner.status
+    if not status.busy:
+        raise SystemExit(status.message)
+    return status.message.startswith("Restoring") and (status.fraction or 0.0) > 0.4
+
+
 def save(viewer: napari.Viewer, path: Path) -> None:
     """Save a picture of the whole window."""
     run_events(500)
@@ -75,19 +83,28 @@ def main(folder: Path) -> None:
     open_image(viewer)
     viewer.reset_view()
     panel = open_panel(viewer)
+    if "W2S_ROOT" not in os.environ:
+        panel.state.model = "vst-nlm"
     run_events(500)
     viewer.reset_view()
 
     # Small tiles, so that the picture shows them arrive.
     panel.state.tile = 96
     panel.run()
-    wait_until(lambda: "Restoring" in panel.runner.status.message and panel.runner.status.done > 0, "the first tile")
-    wait_until(lambda: (panel.runner.status.fraction or 0.0) > 0.4, "a part of the work")
+    wait_until(lambda: is_partly_done(panel), "a part of the work")
     viewer.window.screenshot(str(folder / "restore-running.png"), canvas_only=False, flash=False)
+    panel.runner.cancel()
+    wait_until(lambda: not panel.runner.status.busy, "the end of the run")
+
+    panel.state.tile = None
+    panel.run()
     wait_until(lambda: not panel.runner.status.busy, "the restoration")
     if panel.runner.status.finish is not FinishReason.DONE:
         raise SystemExit(panel.runner.status.message)
-    panel.state.tile = None
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "restored.ome.tif"
+        if not viewer.layers[-1:].save(str(path), plugin="napari-w2s"):
+            raise SystemExit("the result was not saved")
     for theme in ("dark", "light"):
         viewer.theme = theme
         save(viewer, folder / f"restore-{theme}.png")

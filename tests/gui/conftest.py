@@ -12,7 +12,7 @@ os.environ["NAPARI_CONFIG"] = ""
 
 import pytest
 from napari.components import ViewerModel
-from pytestqt.qtbot import QtBot
+from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication, QWidget
 from w2s_panel import FakeRegistry, FakeRestore, MakePanel, MemoryStore, fake_report, no_load
@@ -51,8 +51,9 @@ def viewer() -> ViewerModel:
 
 
 @pytest.fixture
-def make_panel(qtbot: QtBot, viewer: ViewerModel) -> Iterator[MakePanel]:
+def make_panel(qapp: QApplication, viewer: ViewerModel) -> Iterator[MakePanel]:
     """Make panels with fakes behind them, and close them down in the end."""
+    assert qapp is not None
     panels: list[RestoreWidget] = []
 
     def make(restore: FakeRestore | None = None, **options: Any) -> RestoreWidget:
@@ -67,9 +68,10 @@ def make_panel(qtbot: QtBot, viewer: ViewerModel) -> Iterator[MakePanel]:
         target = given.pop("viewer", viewer)
         panel = RestoreWidget(target, restore=restore or FakeRestore(), **given)
         panels.append(panel)
-        qtbot.addWidget(panel)
         return panel
 
     yield make
     for panel in panels:
         panel.close_down()
+        if isalive(panel):
+            panel.deleteLater()

@@ -21,6 +21,7 @@ from napari_w2s._types import InputError, Level, Task, WeightsError
 from napari_w2s.app.state import BusyError, FinishReason, RunState
 from napari_w2s.data.image import Image
 from napari_w2s.gui.restore_widget import RestoreWidget
+from napari_w2s.gui.samples import PLACEHOLDER_KEY
 
 
 def add(viewer: ViewerModel, name: str = "cells", shape: tuple[int, ...] = (16, 12), **options: Any) -> ImageLayer:
@@ -91,6 +92,25 @@ class TestLayers:
         assert panel.plan.chosen == (str(first.unique_id),)
         viewer.layers.selection = set(viewer.layers)
         assert len(make_panel().plan.chosen) == 2
+
+    def test_what_is_on_screen_is_preferred(self, make_panel: MakePanel, viewer: ViewerModel):
+        shown = add(viewer, "shown")
+        add(viewer, "hidden", visible=False)
+        assert make_panel().plan.chosen == (str(shown.unique_id),)
+        viewer.layers.clear()
+        panel = make_panel()
+        add(viewer, "hidden", visible=False)
+        assert panel.plan.chosen == ()
+        shown = add(viewer, "shown")
+        assert panel.plan.chosen == (str(shown.unique_id),)
+
+    def test_a_download_under_way_is_not_restored(self, make_panel: MakePanel, viewer: ViewerModel):
+        panel = make_panel()
+        placeholder = add(viewer, "field 1", metadata={PLACEHOLDER_KEY: "token"})
+        assert "field 1 is being downloaded" in said(panel)
+        arrived = add(viewer, "001 ch0 avg1")
+        viewer.layers.remove(placeholder)
+        assert panel.plan.chosen == (str(arrived.unique_id),)
 
     def test_ticks_change_what_is_restored(self, make_panel: MakePanel, viewer: ViewerModel):
         first, second = add(viewer, "first"), add(viewer, "second")
@@ -178,9 +198,10 @@ class TestReportAndModels:
         add(viewer)
         panel = make_panel(describe=lambda image: fake_report(image, Level.AVG4))
         qtbot.waitUntil(is_measured(panel))
-        assert panel.card.model.currentText() == "NET-AVG4 · suggested"
+        assert panel.card.model.currentText() == "★ NET-AVG4"
         assert panel.card.model.count() == 3
         assert panel.bar.action.full_text() == "Restore 1 layer with NET-AVG4"
+        assert "★ suggested" in panel.card.text.text()
         assert "Is net-avg4." in panel.card.text.text()
         assert "BSD-3-Clause" in panel.card.text.text()
 
@@ -196,9 +217,7 @@ class TestReportAndModels:
         assert "cells looks like avg1" in panel.card.text.text()
         assert "downloads its weights" in panel.card.text.text()
 
-    def test_a_denoiser_can_go_before_super_resolution(
-        self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot
-    ):
+    def test_a_denoiser_can_go_before_super_resolution(self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot):
         layer = add(viewer, scale=(2.0, 3.0), translate=(5.0, 7.0))
         fake = FakeRestore(scale=2)
         panel = make_panel(fake)
@@ -215,7 +234,8 @@ class TestReportAndModels:
         assert result.name.startswith("cells | NET-AVG1 + TWICE")
         assert "estimate" in result.name
         assert result.data.shape == (32, 24)
-        np.testing.assert_allclose(result.extent.world, layer.extent.world + [[-0.5, -0.75], [0.5, 0.75]])
+        corners = np.add(layer.extent.world, [[-0.5, -0.75], [0.5, 0.75]])
+        np.testing.assert_allclose(result.extent.world, corners)
 
     def test_only_tasks_with_models_are_offered(self, make_panel: MakePanel):
         panel = make_panel()
@@ -263,7 +283,10 @@ class TestResults:
         np.testing.assert_allclose(result.data_to_world((31.5, 23.5)), layer.data_to_world((15.5, 11.5)))
 
     def test_nothing_else_changes(self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot):
-        below, source = add(viewer, "below", shape=(5, 20, 20)), add(viewer, "cells", shape=(5, 16, 12), blending="additive")
+        below, source = (
+            add(viewer, "below", shape=(5, 20, 20)),
+            add(viewer, "cells", shape=(5, 16, 12), blending="additive"),
+        )
         below.visible = False
         viewer.dims.set_point(0, 3)
         viewer.scene.camera.zoom = 7.5
@@ -356,7 +379,7 @@ class TestRunning:
         assert str(result.unique_id) not in [row.id for row in panel.plan.layers]
         with qtbot.waitSignal(panel.bar.progress.valueChanged):
             fake.allow(1)
-        qtbot.waitUntil(lambda: panel.bar.progress.format().startswith("25%"))
+        qtbot.waitUntil(lambda: panel.bar.progress.format().startswith("25 %"))
         np.testing.assert_array_equal(result.data[:4], layer.data[:4] * 2)
         assert np.isnan(result.data[4:]).all()
         assert said(panel) == "Restoring cells …"
@@ -464,9 +487,7 @@ class TestRunning:
         assert said(panel).startswith("Restored 1 of 2 layers in")
         assert said(panel).endswith("bad is not good. Take another.")
 
-    def test_deleting_the_result_stops_its_restoration(
-        self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot
-    ):
+    def test_deleting_the_result_stops_its_restoration(self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot):
         add(viewer)
         fake = FakeRestore(gated=True)
         panel = make_panel(fake)
@@ -520,9 +541,7 @@ class TestRunning:
         viewer.layers.remove(layer)
         assert [row.name for row in panel.plan.layers] == ["cells"]
 
-    def test_destroying_the_panel_waits_for_the_thread(
-        self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot
-    ):
+    def test_destroying_the_panel_waits_for_the_thread(self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot):
         layer = add(viewer)
         fake = FakeRestore(gated=True)
         home = QWidget()
@@ -590,6 +609,20 @@ class TestPreview:
         assert result.data.shape == (512, 512)
         np.testing.assert_allclose(result.translate, [744, 494])
         assert fake.calls[0][1].intensity_range is None
+
+    def test_of_a_multiscale_layer_full_resolution_is_previewed(
+        self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot
+    ):
+        full = np.arange(64.0 * 64).reshape(64, 64)
+        layer = viewer.add_image([full, full[::2, ::2]], name="cells", multiscale=True)
+        layer.data_level = 1
+        layer.corner_pixels = np.array([[4, 8], [11, 13]])
+        panel = make_panel()
+        qtbot.waitUntil(is_measured(panel))
+        panel.preview()
+        qtbot.waitUntil(is_idle(panel))
+        np.testing.assert_array_equal(viewer.layers[-1].data, full[8:24, 16:28] * 2)
+        np.testing.assert_allclose(viewer.layers[-1].translate, [8, 16])
 
     def test_a_view_from_the_side_is_told(self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot):
         add(viewer, shape=(3, 10, 8))

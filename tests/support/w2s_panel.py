@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from napari_w2s.app.suggest import ImageReport, describe_size
 from napari_w2s.data.image import METADATA_KEY, Image
 from napari_w2s.data.noise import estimate_noise
 from napari_w2s.models.descriptor import ModelDescriptor
-from napari_w2s.gui.restore_widget import RestoreWidget
 from napari_w2s.models.registry import Registry
 
-MakePanel = Callable[..., RestoreWidget]
+if TYPE_CHECKING:
+    from napari_w2s.gui.restore_widget import RestoreWidget
+
+MakePanel = Callable[..., "RestoreWidget"]
 TIMEOUT_S = 30
 
 

@@ -64,8 +64,8 @@ class ModelChoice:
 
     @property
     def text(self) -> str:
-        """Title, and whether it is the suggested one."""
-        return f"{self.title} · suggested" if self.suggested else self.title
+        """Title, with a star if it is the suggested one."""
+        return f"★ {self.title}" if self.suggested else self.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def resolve(
         denoise_first=denoise_first,
         denoisers=denoisers,
         denoiser=denoiser,
-        card=_card(by_name[model], available, levels if not denoise_first else ()) if model is not None else "",
+        card=_card(by_name[model], models, available, levels if not denoise_first else ()) if model is not None else "",
         settings=settings,
         title=title,
         scale=scale,
@@ -232,10 +232,17 @@ def _report(chosen: tuple[Candidate, ...]) -> str:
     return f"{len(chosen)} layers{looks}"
 
 
-def _card(model: ModelDescriptor, available: Mapping[str, str], levels: tuple[tuple[str, Level], ...]) -> str:
-    level = f"For {model.level}" if model.level is not None else "For any noise"
-    weights = _WEIGHTS.get(available.get(model.name, ""), "weights not found")
-    lines = [model.summary, f"{level} · {weights}", f"Licence: {_brief(model.licence)}"]
+def _card(
+    model: ModelDescriptor,
+    choices: tuple[ModelChoice, ...],
+    available: Mapping[str, str],
+    levels: tuple[tuple[str, Level], ...],
+) -> str:
+    suggested = any(c.suggested and c.name == model.name for c in choices)
+    facts = ["★ suggested"] if suggested and len(choices) > 1 else []
+    facts.append(f"for {model.level}" if model.level is not None else "for any noise")
+    facts.append(_WEIGHTS.get(available.get(model.name, ""), "weights not found"))
+    lines = [model.summary, " · ".join(facts), f"Licence: {_brief(model.licence)}"]
     odd = [(name, level) for name, level in levels if model.level is not None and level != model.level]
     if odd:
         name, looks = odd[0]

@@ -18,6 +18,7 @@ from napari_w2s.app.resolve import Candidate
 from napari_w2s.app.suggest import ImageReport
 from napari_w2s.data.image import Image
 from napari_w2s.gui.layers import image_from_layer_data
+from napari_w2s.gui.samples import PLACEHOLDER_KEY
 
 if TYPE_CHECKING:
     from napari.components import LayerList
@@ -71,6 +72,8 @@ def is_image(layer: Layer) -> bool:
 
 def problem_of(layer: Layer) -> str | None:
     """Say why an image layer cannot be restored, and what to do; None if it can."""
+    if PLACEHOLDER_KEY in layer.metadata:
+        return f"{layer.name} is being downloaded. It can be restored when it is here."
     if layer.rgb:
         return f"{layer.name} is an RGB image, and the models take one channel. Split it: right-click > Split RGB."
     shape = _full_data(layer).shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QFont, QResizeEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -41,7 +41,9 @@ class Note(QLabel):
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
 
     def sizeHint(self) -> QSize:
         """Ask for no more than the text takes. A label that wraps asks for the height of a narrower one."""
@@ -136,6 +138,7 @@ class LayerList(QScrollArea):
             blocked = box.blockSignals(True)
             box.setChecked(row.checked)
             box.blockSignals(blocked)
+        self.setVisible(bool(rows))
 
     def boxes(self) -> dict[str, QCheckBox]:
         """Return the check boxes by the identity of their layer."""
@@ -153,7 +156,13 @@ class LayerList(QScrollArea):
             self._boxes.append((row.id, box))
         height = sum(box.sizeHint().height() + 2 for _, box in self._boxes[:MAX_ROWS])
         self.setFixedHeight(height)
-        self.setVisible(bool(rows))
+        # A long list begins at what is ticked; where that is, is known when it has been laid out.
+        QTimer.singleShot(0, self._show_ticked)
+
+    def _show_ticked(self) -> None:
+        ticked = next((box for _, box in self._boxes if box.isChecked()), None)
+        if ticked is not None:
+            self.ensureWidgetVisible(ticked)
 
     def _on_toggled(self) -> None:
         self.chosen.emit(tuple(identity for identity, box in self._boxes if box.isChecked()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Window:
         The part that is shown.
     halo_rows, halo_columns : slice
         The part with the surroundings that its restoration depends on.
+    limited : bool
+        True if more is visible than is shown.
     """
 
     index: tuple[int, ...]
@@ -39,6 +41,7 @@ class Window:
     columns: slice
     halo_rows: slice
     halo_columns: slice
+    limited: bool = False
 
     @property
     def origin(self) -> tuple[int, ...]:
@@ -96,7 +99,8 @@ def visible_window(layer: Layer, dims: Dims, shape: Sequence[int], halo: int) ->
     index = tuple(int(np.clip(round(float(p)), 0, n - 1)) for p, n in zip(position[:-2], shape[:-2], strict=True))
     spans = [_clip(int(a), int(b), n) for a, b, n in zip(starts[-2:], stops[-2:], shape[-2:], strict=True)]
     rows, columns = limit(spans[0], spans[1], MAX_PIXELS)
-    return Window(index, rows, columns, _widen(rows, halo, shape[-2]), _widen(columns, halo, shape[-1]))
+    limited = [rows, columns] != spans
+    return Window(index, rows, columns, _widen(rows, halo, shape[-2]), _widen(columns, halo, shape[-1]), limited)
 
 
 def _clip(start: int, stop: int, size: int) -> slice:
@@ -149,8 +153,3 @@ def frame_range(image: Image, index: tuple[int, ...]) -> tuple[float, float] | N
     if not finite.size or finite.min() == finite.max():
         return None
     return float(finite.min()), float(finite.max())
-
-
-def is_whole_frame(window: Window, shape: Sequence[int]) -> bool:
-    """Tell whether a window shows all of its frame."""
-    return prod(window.size) == prod(shape[-2:])

@@ -7,19 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QGuiApplication, QKeyEvent
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_w2s._types import Task, W2SError
 from napari_w2s.app.resolve import Candidate, RestorePlan, resolve
 from napari_w2s.app.state import PERSISTENT, RestoreState, RunStatus
 from napari_w2s.app.suggest import describe_image
 from napari_w2s.gui import bridge, defaults
-from napari_w2s.gui.advanced import AdvancedSettings
-from napari_w2s.gui.model_card import ModelCard
-from napari_w2s.gui.parts import Fold, LayerList, Note, heading
-from napari_w2s.gui.run_bar import RunBar
+from napari_w2s.gui.restore_view import RestoreView
 from napari_w2s.gui.runner import Runner
 from napari_w2s.gui.settings import PluginStore, Store
 from napari_w2s.gui.tasks import LoadFn, RestoreFn
@@ -31,11 +27,8 @@ if TYPE_CHECKING:
 
     from napari_w2s.models.registry import Registry
 
-_WIDTH = 320
-_MINIMUM_WIDTH = 280
 
-
-class RestoreWidget(QWidget):
+class RestoreWidget(RestoreView):
     """A panel that restores image layers: denoise, super-resolve, or both.
 
     Parameters
@@ -88,13 +81,6 @@ class RestoreWidget(QWidget):
             restore if restore is not None else defaults.restore,
             load if load is not None else partial(defaults.load, self._registry),
         )
-        self.layers = LayerList()
-        self.report = Note()
-        self.card = ModelCard()
-        self.advanced = AdvancedSettings()
-        self.fold = Fold("Advanced", self.advanced)
-        self.bar = RunBar()
-        self._lay_out()
         self._device_job = Job(lambda _report, _stop: tuple(devices()), on_done=self._show_devices)
         self.candidates: tuple[Candidate, ...] = ()
         self.plan: RestorePlan
@@ -106,10 +92,6 @@ class RestoreWidget(QWidget):
         self._device_job.start()
         # Not a method: it is called when this object is half gone. It waits for the threads, which may still be at it.
         self.destroyed.connect(partial(_abandon, self.runner, self._watcher, self._device_job))
-
-    def sizeHint(self) -> QSize:
-        """Ask for a narrow column."""
-        return QSize(_WIDTH, 640)
 
     def close_down(self) -> None:
         """Stop all work, wait for it, and let go of the viewer. The panel is dead afterwards."""
@@ -156,34 +138,6 @@ class RestoreWidget(QWidget):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.close_down()
         return bool(super().event(event))
-
-    def _lay_out(self) -> None:
-        self.setMinimumWidth(_MINIMUM_WIDTH)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        column.addWidget(heading("Layers"))
-        column.addWidget(self.layers)
-        column.addWidget(self.report)
-        column.addSpacing(8)
-        column.addWidget(heading("Model"))
-        column.addWidget(self.card)
-        column.addWidget(self.fold)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(10, 6, 10, 8)
-        outside.setSpacing(8)
-        outside.addWidget(scroll, 1)
-        outside.addWidget(self.bar)
 
     def _connect(self) -> None:
         # Bound methods throughout: Qt holds them weakly, but a lambda that knows `self` would keep the panel alive.
@@ -240,18 +194,21 @@ class RestoreWidget(QWidget):
         self._refresh()
 
     def _on_inserted(self, identity: str) -> None:
-        # Whoever drops a first image wants to restore that one.
-        if not self.state.layers and not self.runner.status.busy:
+        # Whoever drops a first image wants to restore that one, or of several the one that is shown.
+        layer = bridge.find_layer(self._viewer.layers, identity)
+        if layer is not None and layer.visible and not self.plan.chosen and not self.runner.status.busy:
             self.state.layers = (identity,)
 
     def _find_weights(self) -> None:
         self._available = {d.name: self._registry.available(d.name) for d in self._registry.descriptors()}
 
     def _first_choice(self) -> tuple[str, ...]:
-        """Return the restorable layers that are selected in the viewer, or else the topmost one."""
-        selected = {bridge.layer_id(layer) for layer in self._viewer.layers.selection}
+        """Return the restorable layers that are selected and shown, or else the topmost one, shown if possible."""
         usable = [c.id for c in self._watcher.candidates() if c.problem is None]
-        return tuple(i for i in usable if i in selected) or tuple(usable[:1])
+        shown = {bridge.layer_id(layer) for layer in self._viewer.layers if layer.visible}
+        selected = shown & {bridge.layer_id(layer) for layer in self._viewer.layers.selection}
+        first = [i for i in usable if i in shown][:1] or usable[:1]
+        return tuple(i for i in usable if i in selected) or tuple(first)
 
     def _chosen_layers(self) -> list[Any]:
         """Return the chosen layers from the bottom of the stack to its top."""
@@ -273,12 +230,7 @@ class RestoreWidget(QWidget):
         self.candidates = self._watcher.candidates(self.runner.own_layers)
         self.plan = plan = resolve(self.state, self.candidates, self._registry.descriptors(), self._available)
         status = self.runner.status
-        self.layers.show_rows(plan.layers)
-        self.report.setText(plan.report)
-        self.report.setVisible(bool(plan.report))
-        self.card.show_plan(plan)
-        self.advanced.show_state(self.state)
-        self.fold.set_open(is_open=self.state.show_advanced)
+        self.show_plan(plan, self.state)
         self.bar.show_plan(plan, status, "" if self.command() else _NO_COMMAND)
         self.bar.show_status(status, self._notice or plan.missing, time.monotonic())
         if not status.busy:

@@ -86,7 +86,7 @@ class RunBar(QWidget):
             time = f", {format_seconds(left)} left" if left is not None else ""
             self.progress.setRange(0, _STEPS)
             self.progress.setValue(round(status.fraction * _STEPS))
-            self.progress.setFormat(f"{status.fraction:.0%}{time}")
+            self.progress.setFormat(f"{100 * status.fraction:.0f} %{time}")
         self.message.setText("\n".join(filter(None, (status.message, "" if status.busy else notice))))
 
     def _on_action(self) -> None:

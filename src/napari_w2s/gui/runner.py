@@ -20,7 +20,7 @@ from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.app.state import FinishReason, RunState, RunStatus
 from napari_w2s.data.image import Image
 from napari_w2s.gui import bridge
-from napari_w2s.gui.preview import Window, is_whole_frame, visible_window
+from napari_w2s.gui.preview import Window, visible_window
 from napari_w2s.gui.tasks import (
     FloatArray,
     LoadFn,
@@ -232,10 +232,10 @@ class Runner:
         look = {**snapshot.look, "blending": "translucent_no_depth", "opacity": 1.0}
         self.preview_layer = self._add_layer(part, f"{snapshot.image.name} | preview", frame, look)
         height, width = window.size
-        whole = is_whole_frame(window, snapshot.image.data.shape)
-        where = "the whole frame" if whole else f"the middle {height} × {width} pixels of the view"
+        where = "the middle of what is on screen" if window.limited else "what is on screen"
         seconds = self._clock() - self._began
-        self.status = replace(self.status, message=f"Preview of {where}, made in {seconds:.1f} s with {plan.title}.")
+        message = f"Preview of {where} ({height} × {width} pixels), made in {seconds:.1f} s with {plan.title}."
+        self.status = replace(self.status, message=message)
 
     def _add_result(self, snapshot: bridge.Snapshot, array: FloatArray, plan: RestorePlan, *, covers: bool) -> str:
         name = use_case.result_name(snapshot.image, plan.title, plan.scale)
