@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -43,6 +44,9 @@ Run = Callable[..., Ended]
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command with arguments in this process and return how it ended."""
     monkeypatch.setenv("COLUMNS", "120")
+    logger = logging.getLogger("napari_w2s")  # the command sets it up for its own process
+    monkeypatch.setattr(logger, "handlers", logger.handlers)
+    monkeypatch.setattr(logger, "level", logger.level)
 
     def call(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["napari-w2s", *map(str, arguments)])
@@ -259,8 +263,6 @@ def test_details_are_for_who_asks(run: Run, cells: Path, tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize(("flags", "level"), [((), "WARNING"), (("-v",), "INFO"), (("-vv",), "DEBUG")])
 def test_verbosity_sets_the_log_level(run: Run, flags: tuple[str, ...], level: str) -> None:
-    import logging
-
     run("models", *flags)
     assert logging.getLevelName(logging.getLogger("napari_w2s").level) == level
 
@@ -504,5 +506,6 @@ def test_a_napari_that_fails_is_reported(run: Run, monkeypatch: pytest.MonkeyPat
 
 
 def test_messages_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    console.say("[bold]cells[1].tif[/bold] " + "long " * 100)
-    assert capsys.readouterr().err == "[bold]cells[1].tif[/bold] " + "long " * 100 + "\n"
+    message = "[bold]cells[1].tif[/bold]" + " long" * 100
+    console.say(message)
+    assert capsys.readouterr().err == message + "\n"

@@ -64,7 +64,6 @@ def configure_logging(verbosity: int) -> int:
     logger = logging.getLogger("napari_w2s")
     logger.handlers = [handler]
     logger.setLevel(level)
-    logger.propagate = False
     return verbosity
 
 

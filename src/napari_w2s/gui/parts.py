@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import QFont, QResizeEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -126,6 +126,7 @@ class LayerList(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.verticalScrollBar().rangeChanged.connect(self._show_ticked)
 
     def show_rows(self, rows: Sequence[LayerRow]) -> None:
         """Show the layers, keeping the boxes (and the keyboard focus) of those that were there in the same order."""
@@ -156,13 +157,12 @@ class LayerList(QScrollArea):
             self._boxes.append((row.id, box))
         height = sum(box.sizeHint().height() + 2 for _, box in self._boxes[:MAX_ROWS])
         self.setFixedHeight(height)
-        # A long list begins at what is ticked; where that is, is known when it has been laid out.
-        QTimer.singleShot(0, self._show_ticked)
 
     def _show_ticked(self) -> None:
+        """Scroll to what is ticked. Called when the length of the list has changed: only then is it laid out."""
         ticked = next((box for _, box in self._boxes if box.isChecked()), None)
         if ticked is not None:
-            self.ensureWidgetVisible(ticked)
+            self.ensureWidgetVisible(ticked, 0, 0)
 
     def _on_toggled(self) -> None:
         self.chosen.emit(tuple(identity for identity, box in self._boxes if box.isChecked()))
