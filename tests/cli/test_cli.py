@@ -7,7 +7,7 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,12 +41,11 @@ Run = Callable[..., Ended]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run the command with arguments in this process and return how it ended."""
     monkeypatch.setenv("COLUMNS", "120")
     logger = logging.getLogger("napari_w2s")  # the command sets it up for its own process
-    monkeypatch.setattr(logger, "handlers", logger.handlers)
-    monkeypatch.setattr(logger, "level", logger.level)
+    handlers, level = logger.handlers, logger.level
 
     def call(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["napari-w2s", *map(str, arguments)])
@@ -56,7 +55,9 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         assert "Traceback" not in captured.out + captured.err
         return Ended(int(end.value.code or 0), captured.out, captured.err)
 
-    return call
+    yield call
+    logger.handlers = handlers
+    logger.setLevel(level)
 
 
 @pytest.fixture

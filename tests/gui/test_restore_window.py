@@ -13,6 +13,7 @@ import napari
 import numpy as np
 import pytest
 from napari._app_model import get_app_model
+from npe2 import PluginManager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QScrollArea
@@ -46,7 +47,7 @@ def add(viewer: napari.Viewer, shape: tuple[int, ...] = (64, 64), **options: Any
     return viewer.add_image(np.arange(np.prod(shape), dtype=np.float32).reshape(shape), name="cells", **options)
 
 
-@pytest.mark.parametrize("menu", ["napari/layers/filter", "napari/plugins"])
+@pytest.mark.parametrize("menu", ["napari/layers/filter", "napari/plugins/napari-w2s"])
 def test_the_menus_open_the_same_dock(make_napari_viewer: MakeViewer, menu: str):
     viewer = make_napari_viewer()
     app = get_app_model()
@@ -56,6 +57,15 @@ def test_the_menus_open_the_same_dock(make_napari_viewer: MakeViewer, menu: str)
     panel = viewer.window.dock_widgets[DOCK]
     assert isinstance(panel, RestoreWidget)
     assert panel.plan.model is not None
+
+
+def test_every_panel_opens_from_its_menu(make_napari_viewer: MakeViewer):
+    viewer = make_napari_viewer()
+    (manifest,) = [m for m in PluginManager.instance().iter_manifests() if m.name == "napari-w2s"]
+    widgets = manifest.contributions.widgets or []
+    for widget in widgets:
+        get_app_model().commands.execute_command(widget.command).result()
+    assert set(viewer.window.dock_widgets) >= {f"{widget.display_name} (W2S)" for widget in widgets}
 
 
 def test_closing_the_dock_frees_the_panel(make_napari_viewer: MakeViewer, make_panel: MakePanel, qtbot: QtBot):

@@ -85,7 +85,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs inst
 def progress_bar() -> Iterator[Progress]:
     """Show progress bars on standard error while the body runs; nothing where it is no terminal."""
     console = Console(stderr=True)
-    with Progress(
+    bars = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
@@ -93,7 +93,11 @@ def progress_bar() -> Iterator[Progress]:
         console=console,
         transient=True,
         disable=not console.is_terminal,
-    ) as bars:
+    )
+    if bars.disable:
+        yield bars  # not entered: some versions of rich end even a disabled display with an empty line
+        return
+    with bars:
         yield bars
 
 
