@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,16 @@ def test_of_a_w2s_folder_the_noisy_images_are_taken(tmp_path: Path) -> None:
     assert outputs(plan, tmp_path / "out") == ["train/avg1/001_0_m.ome.tif", "train/avg4/001_0_m.ome.tif"]
 
 
+def test_relative_paths_give_the_same_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "W2S/avg1/001_0.png", "mine/a.tif", "mine/deep/b.tif")
+    monkeypatch.chdir(tmp_path)
+    given = ("W2S", "mine", "mine/../mine/d*/*.tif", "W2S/avg1/../avg1/001_0.png")
+    for where in (given, [str(tmp_path / name) for name in given]):
+        plan = plan_batch(where, "out", model="m")
+        names = {job.output.as_posix() for job in plan.jobs}
+        assert names == {"out/avg1/001_0_m.ome.tif", "out/a_m.ome.tif", "out/deep/b_m.ome.tif"}
+
+
 def test_of_a_folder_of_references_the_references_are_taken(tmp_path: Path) -> None:
     touch(tmp_path, "avg400/001_0.png")
     assert outputs(plan_batch([tmp_path / "avg400"], tmp_path / "o", model="m"), tmp_path / "o") == ["001_0_m.ome.tif"]
@@ -174,3 +185,12 @@ def test_what_leads_to_nothing_is_a_problem(tmp_path: Path, given: str, options:
     assert len(plan.problems) == 1
     assert plan.problems[0].source == str(tmp_path / given)
     assert re.search(words, plan.problems[0].message)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tif")
+    for where in ("pipe.tif", "*.tif", "."):
+        plan = plan_batch([str(tmp_path / where)], tmp_path / "out", model="m")
+        assert plan.jobs == ()
+        assert len(plan.problems) == 1

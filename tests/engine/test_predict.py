@@ -41,6 +41,7 @@ def test_convolutions_run_in_bands_on_the_cpu() -> None:
     assert Runner(residual(), tile=64)._streamer is None
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 @pytest.mark.parametrize(
     "layer",
     [

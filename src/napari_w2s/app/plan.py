@@ -6,6 +6,7 @@ Planning looks at paths only. It gives every input an output name of its own, so
 from __future__ import annotations
 
 import glob
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -152,6 +153,8 @@ def _expand(
             which = f" at the level {', '.join(levels)}" if levels else ""
             return Problem(str(given), f"{given} holds {what}{which}.")
         return found
+    if path.exists() and not path.is_file():
+        return Problem(str(given), f"{given} is neither a file nor a folder. Give an image or a folder.")
     if path.exists():
         return _of_file(path, path.parent, levels) or Problem(str(given), f"{given} {_NOT_AT_LEVEL}")
     if glob.has_magic(str(path)):
@@ -254,6 +257,5 @@ def _common_parent(folders: Sequence[Path]) -> Path:
 
 def _inside(folder: Path, base: Path) -> Path:
     """Return where `folder` lies below `base`, or its parts without the drive where it does not."""
-    if folder.is_relative_to(base):
-        return folder.relative_to(base)
-    return Path(*(part for part in folder.parts if part not in (folder.anchor, "..")))
+    folder, base = Path(os.path.abspath(folder)), Path(os.path.abspath(base))
+    return folder.relative_to(base) if folder.is_relative_to(base) else Path(*folder.parts[1:])

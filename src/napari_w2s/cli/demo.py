@@ -59,7 +59,9 @@ def open_window(files: list[Path]) -> None:
     A process of its own: the command line itself knows nothing of napari and Qt.
     """
     names = [str(file) for file in files]
-    command = [sys.executable, "-m", "napari", *names, "--plugin", "napari-w2s", "--with", "napari-w2s", "Restore"]
+    # Opaque: the result covers the input, and hiding it shows what was there before.
+    options = ["--plugin", "napari-w2s", "--blending", "opaque", "--with", "napari-w2s", "Restore"]
+    command = [sys.executable, "-m", "napari", *names, *options]
     done = subprocess.run(command, check=False)
     if done.returncode:
         fail("napari ended with an error; is it installed with a Qt binding? Try: pip install 'napari-w2s[all]'")
