@@ -61,6 +61,17 @@ echo "Installing system packages: ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 apt() { "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -qq "$@" >>"$log" 2>&1 </dev/null; }
-apt install --no-install-recommends "${missing[@]}" ||
-    { apt update && apt install --no-install-recommends "${missing[@]}"; } ||
-    { tail -n 5 "$log" >&2; complain "apt-get failed."; }
+install() { apt install --no-install-recommends "$@"; }
+
+install "${missing[@]}" && exit 0
+apt update || true
+install "${missing[@]}" && exit 0
+left=()
+for package in "${missing[@]}"; do # what another release names differently must not keep out the rest
+    install "$package" || left+=("$package")
+done
+if [ ${#left[@]} -gt 0 ]; then
+    tail -n 5 "$log" >&2
+    missing=("${left[@]}")
+    complain "apt-get failed."
+fi

@@ -218,3 +218,21 @@ def test_what_no_file_can_do_without_is_checked_first(
 
 def test_nothing_to_do_is_done() -> None:
     assert run_batch([], BICUBIC).results == ()
+
+
+def test_what_the_engine_refuses_is_reported_with_the_name_of_the_file(tmp_path: Path) -> None:
+    source = tmp_path / "holes.npy"
+    np.save(source, np.full((4, 4), np.nan))
+    settings = RestoreSettings(models=("bicubic",), non_finite="raise")
+    (result,) = run_batch(jobs_for([source], tmp_path / "out", settings), settings).results
+    assert result.outcome is Outcome.FAILED
+    assert str(source) in result.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_intensities_beyond_float32_are_refused(tmp_path: Path) -> None:
+    source = tmp_path / "huge.npy"
+    np.save(source, np.array([[1e300, 2e300]]))
+    (result,) = run_batch(jobs_for([source], tmp_path / "out"), BICUBIC).results
+    assert result.outcome is Outcome.FAILED
+    assert "float32" in result.message

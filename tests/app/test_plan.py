@@ -194,3 +194,19 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
         plan = plan_batch([str(tmp_path / where)], tmp_path / "out", model="m")
         assert plan.jobs == ()
         assert len(plan.problems) == 1
+
+
+def test_images_beside_those_of_w2s_are_taken_too(tmp_path: Path) -> None:
+    touch(tmp_path, "avg1_64_32.h5", "cells.tif", "cells_bicubic.ome.tif")
+    plan = plan_batch([tmp_path], tmp_path / "out", model="bicubic", model_names=("bicubic",))
+    assert [job.source.name for job in plan.jobs] == ["avg1_64_32.h5", "cells.tif"]
+    plan = plan_batch([tmp_path], tmp_path / "out", model="bicubic", levels=(Level.AVG1,))
+    assert [job.source.name for job in plan.jobs] == ["avg1_64_32.h5"]
+
+
+def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "cells.tif")
+    monkeypatch.chdir(tmp_path)
+    plan = plan_batch([""], tmp_path / "out", model="bicubic")
+    assert plan.jobs == ()
+    assert "empty" in plan.problems[0].message

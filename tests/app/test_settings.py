@@ -45,3 +45,8 @@ def test_settings_survive_json() -> None:
 def test_nonsense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must be|at least one"):
         RestoreSettings(**{"models": ("a",), **wrong})  # type: ignore[arg-type]
+
+
+def test_the_command_has_every_digit_of_the_range() -> None:
+    words = shlex.split(RestoreSettings(models=("a",), intensity_range=(-0.1, 1234567.875)).command(["a.tif"]))
+    assert words[-2:] == ["-0.1", "1234567.875"]

@@ -95,6 +95,11 @@ class TestSuggestions:
     def test_the_level_decides(self, level: Level | None, expected: str):
         assert suggest_model(FakeRegistry(), Task.DENOISE, level, ALL_HERE) == expected
 
+    @pytest.mark.parametrize("level", [Level.AVG400, Level.SIM])
+    def test_a_reference_is_not_taken_for_the_cleanest_noisy_level(self, level: Level):
+        models = [descriptor("net", level=Level.AVG16), descriptor("any")]
+        assert suggest_model(models, Task.DENOISE, level, {}) == "any"
+
     def test_the_nearest_level_is_next_best(self):
         models = [descriptor("a", level=Level.AVG1), descriptor("b", level=Level.AVG8)]
         assert suggest_model(models, Task.DENOISE, Level.AVG400, {}) == "b"
@@ -155,7 +160,7 @@ class TestResolve:
         plan = plan_of(state, candidate())
         assert plan.settings is not None
         assert plan.settings.models == ("net-avg1", "twice")
-        assert plan.title == "NET-AVG1 + TWICE"
+        assert plan.title == "NET-AVG1 → TWICE"
         assert (plan.scale, plan.halo) == (2, 6)
 
     def test_a_denoiser_goes_before_super_resolution_only(self):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -511,3 +512,41 @@ def test_messages_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) ->
     message = "[bold]cells[1].tif[/bold]" + " long" * 100
     console.say(message)
     assert capsys.readouterr().err == message + "\n"
+
+
+@pytest.mark.parametrize(("low", "high", "words"), [(9, 1, "lower end"), (5, 5, "lower end"), ("nan", 1, "finite")])
+def test_a_range_that_makes_no_sense_is_wrong_usage(
+    run: Run, cells: Path, tmp_path: Path, low: object, high: object, words: str
+) -> None:
+    ended = run("restore", cells, "-o", tmp_path / "out", "--range", low, high)
+    assert ended.code == 2
+    assert words in ended.err
+
+
+def test_an_empty_model_is_not_the_default(run: Run, cells: Path, tmp_path: Path) -> None:
+    ended = run("restore", cells, "-o", tmp_path / "out", "-m", "")
+    assert ended.code == 2
+    assert "lacks the name of a model" in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_negative_range_is_no_option(run: Run, cells: Path, tmp_path: Path) -> None:
+    assert run("restore", cells, "-o", tmp_path / "out", "-m", "bicubic", "--range", "-0.5", "100").code == 0
+
+
+def test_info_goes_on_after_what_cannot_be_opened(run: Run, cells: Path, tmp_path: Path) -> None:
+    broken, pipe = tmp_path / "broken.tif", tmp_path / "pipe.tif"
+    broken.write_bytes(b"II*")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+    ended = run("info", tmp_path / "gone.tif", broken, pipe, cells, "--json", "--no-noise")
+    assert ended.code == 1
+    assert len(json.loads(ended.out)) == 1
+    assert all(name in ended.err for name in ("gone.tif", "broken.tif", "pipe.tif"))
+
+
+def test_info_says_only_steps_that_have_a_unit(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "plain.npy", np.zeros((3, 8, 8), np.uint16))
+    ended = run("info", tmp_path / "plain.npy", "--no-noise")
+    assert "size unknown" in ended.out
+    assert "1 pixel" not in ended.out

@@ -130,8 +130,9 @@ def test_pixels_that_are_not_numbers_are_left_out(clean: np.ndarray):
         np.ones((1, 1)),
         np.random.default_rng(0).random((4, 300)),
         np.full((40, 40), 1e308) * np.where(np.arange(40) % 2, 1, -1),
+        np.random.default_rng(0).random((40, 40)) * 1e300,
     ],
-    ids=["zero", "constant", "nan", "inf", "empty", "no-frames", "pixel", "thin", "overflow"],
+    ids=["zero", "constant", "nan", "inf", "empty", "no-frames", "pixel", "thin", "overflow", "variance-overflow"],
 )
 def test_nothing_to_measure(image: np.ndarray):
     noise = estimate_noise(image)

@@ -41,6 +41,12 @@ def test_without_a_burst_it_says_what_is_missing(panel: AverageWidget, viewer: V
     assert not panel.run.enabled
 
 
+def test_fields_of_view_are_not_frames(panel: AverageWidget, viewer: ViewerModel) -> None:
+    viewer.add_image(BURST, axis_labels=("fov", "y", "x"))
+    assert not panel.run.enabled
+    assert "Open a burst" in panel.message.value
+
+
 @pytest.mark.parametrize("data", [BURST, da.from_array(BURST, chunks=(1, 12, 14))], ids=["numpy", "dask"])
 def test_a_level_takes_the_frames_of_the_benchmark(
     qtbot: QtBot, panel: AverageWidget, viewer: ViewerModel, data: object

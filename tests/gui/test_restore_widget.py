@@ -231,11 +231,22 @@ class TestReportAndModels:
         restore(panel, qtbot)
         assert fake.calls[0][1].models == ("net-avg1", "twice")
         result = viewer.layers[-1]
-        assert result.name.startswith("cells | NET-AVG1 + TWICE")
+        assert result.name.startswith("cells | NET-AVG1 → TWICE")
         assert "estimate" in result.name
         assert result.data.shape == (32, 24)
         corners = np.add(layer.extent.world, [[-0.5, -0.75], [0.5, 0.75]])
         np.testing.assert_allclose(result.extent.world, corners)
+
+    def test_tab_goes_from_the_layers_down(self, make_panel: MakePanel, viewer: ViewerModel):
+        add(viewer)
+        panel = make_panel(FakeRestore())
+        add(viewer)
+        order = [panel.nextInFocusChain()]
+        while order[-1] is not panel:
+            order.append(order[-1].nextInFocusChain())
+        expected = [*panel.layers.boxes().values(), panel.card.task, panel.card.model, panel.bar.preview]
+        assert len(expected) == 5
+        assert [widget for widget in order if widget in expected] == expected
 
     def test_only_tasks_with_models_are_offered(self, make_panel: MakePanel):
         panel = make_panel()

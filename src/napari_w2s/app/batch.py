@@ -173,7 +173,9 @@ def _run_job(
         return Outcome.CANCELLED, str(error)
     except W2SError as error:
         logger.debug("%s failed", job.source, exc_info=True)
-        return Outcome.FAILED, str(error)
+        message = str(error)
+        named = job.source.name in message or str(job.output.parent) in message
+        return Outcome.FAILED, message if named else f"{job.source}: {message}"
     except Exception as error:  # a batch goes on, whatever one file does
         logger.info("%s failed", job.source, exc_info=True)
         reason = str(error) or type(error).__name__

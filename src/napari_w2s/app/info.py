@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_w2s._types import W2SError
+from napari_w2s._types import InputError, W2SError
 from napari_w2s.data.image import Image
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,9 @@ class ImageSummary:
         return asdict(self)
 
 
-def summarise(paths: Sequence[str | Path], *, noise: bool = True) -> list[ImageSummary]:
+def summarise(
+    paths: Sequence[str | Path], *, noise: bool = True, problem: Callable[[str], object] = logger.warning
+) -> list[ImageSummary]:
     """Describe the images that opening `paths` gives.
 
     Parameters
@@ -91,6 +93,8 @@ def summarise(paths: Sequence[str | Path], *, noise: bool = True) -> list[ImageS
         Files or folders, opened together, as napari would.
     noise : bool
         Estimate the noise of each image; reads one frame of it.
+    problem : callable
+        Called with a message for each path, or part of one, that cannot be opened while others can.
 
     Returns
     -------
@@ -99,11 +103,29 @@ def summarise(paths: Sequence[str | Path], *, noise: bool = True) -> list[ImageS
     Raises
     ------
     InputError
-        If a path cannot be opened.
+        If no path can be opened.
     """
-    from napari_w2s.data.stacks import open_images
+    from napari_w2s.data.stacks import open_all
 
-    return [summarise_image(image, noise=noise) for image in open_images([Path(p) for p in paths])]
+    wrong = {str(p): _unusable(Path(p)) for p in paths}
+    problems = [message for message in wrong.values() if message]
+    usable = [Path(p) for p in paths if not wrong[str(p)]]
+    if not usable and problems:
+        raise InputError("\n".join(problems))
+    opened = open_all(usable)
+    for message in (*problems, *opened.problems):
+        problem(str(message))
+    for note in opened.notes:
+        logger.warning("%s", note)
+    return [summarise_image(image, noise=noise) for image in opened.images]
+
+
+def _unusable(path: Path) -> str:
+    if not path.exists():
+        return f"{path} does not exist. Check the path."
+    if not (path.is_file() or path.is_dir()):
+        return f"{path} is neither a file nor a folder. Give an image or a folder."
+    return ""
 
 
 def summarise_image(image: Image, *, noise: bool = True) -> ImageSummary:

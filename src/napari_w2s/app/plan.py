@@ -96,7 +96,7 @@ def plan_batch(
     inputs : iterable of str or Path
         Files, folders and patterns such as ``data/*.tif`` (``**`` crosses folders). Of a W2S folder, the noisy images
         are taken; its references (avg400, SIM) only where it holds nothing else or `levels` names them. Of any other
-        folder, the images in it.
+        folder, the images in it. Images beside those of W2S are taken as well, unless `levels` are given.
     output_dir : str or Path
         Folder of the results. Those of a folder keep its inner structure.
     model : str
@@ -145,6 +145,8 @@ def source_stem(path: Path) -> str:
 def _expand(
     given: str | Path, pattern: str | None, levels: Collection[Level], model_names: frozenset[str]
 ) -> list[_Candidate] | Problem:
+    if not str(given):
+        return Problem("", "A path is empty. Give an image or a folder; a dot is this folder.")
     path = Path(given).expanduser()
     if path.is_dir():
         found = _in_folder(path, pattern, levels, model_names)
@@ -172,9 +174,15 @@ def _in_folder(
     folder: Path, pattern: str | None, levels: Collection[Level], model_names: frozenset[str]
 ) -> list[_Candidate]:
     if pattern is None and catalog.looks_like_w2s(folder):
-        return _of_records(catalog.scan(folder).records, folder, levels)
-    files = sorted(p for p in folder.glob(pattern or "*") if p.is_file() and p.suffix.lower() in SUFFIXES)
-    return [c for p in files if not _is_result(p, model_names) for c in _of_file(p, folder, levels)]
+        records = catalog.scan(folder).records
+        others = [] if levels else [p for p in _images(folder, "*", model_names) if catalog.classify(p) is None]
+        return _of_records(records, folder, levels) + [_Candidate(p, folder) for p in others]
+    return [c for p in _images(folder, pattern or "*", model_names) for c in _of_file(p, folder, levels)]
+
+
+def _images(folder: Path, pattern: str, model_names: frozenset[str]) -> list[Path]:
+    files = sorted(p for p in folder.glob(pattern) if p.is_file() and p.suffix.lower() in SUFFIXES)
+    return [p for p in files if not _is_result(p, model_names)]
 
 
 def _of_file(path: Path, folder: Path, levels: Collection[Level]) -> list[_Candidate]:

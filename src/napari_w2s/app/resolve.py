@@ -164,7 +164,8 @@ def resolve(
     stages = tuple(by_name[n] for n in names)
 
     settings = _settings(state, names) if model is not None else None
-    title = " + ".join(d.title for d in stages)
+    # As in `Pipeline.title`, so that a result has one name wherever it is made.
+    title = " → ".join(d.title for d in stages)
     scale = 1
     halo = 0
     for stage in stages:

@@ -90,5 +90,5 @@ class RestoreSettings:
             if value != default:
                 words += [option, str(value)]
         if self.intensity_range is not None:
-            words += ["--range", *(f"{v:g}" for v in self.intensity_range)]
+            words += ["--range", *(repr(float(v)).removesuffix(".0") for v in self.intensity_range)]
         return shlex.join(words)

@@ -136,7 +136,8 @@ def _mismatch(trained: Level | None, level: Level | None) -> float:
         return 0.5
     if level is None:
         return 1.0
-    wanted = level if level in NOISY_LEVELS else NOISY_LEVELS[-1]
     if trained not in NOISY_LEVELS:
         return float(len(NOISY_LEVELS))
-    return float(abs(NOISY_LEVELS.index(trained) - NOISY_LEVELS.index(wanted)))
+    # References (avg400, SIM) are cleaner than the cleanest level that there are networks for.
+    wanted = NOISY_LEVELS.index(level) if level in NOISY_LEVELS else len(NOISY_LEVELS)
+    return float(abs(NOISY_LEVELS.index(trained) - wanted))

@@ -133,11 +133,12 @@ def restore(
     Results keep the pixel size and say how they were made. What is done is skipped, so a batch that was stopped can
     be run again. A bad file does not end the batch: it is reported at the end, and the exit code is then 1.
     """
+    from napari_w2s.engine.frames import check_range
     from napari_w2s.models.builtin import DEFAULT_MODELS, default_registry
 
     registry = default_registry()
     try:
-        models = registry.parse(model) if model else tuple(DEFAULT_MODELS)
+        models = tuple(DEFAULT_MODELS) if model is None else registry.parse(model)
         for name in models:
             registry.descriptor(name)
         settings = RestoreSettings(
@@ -149,6 +150,8 @@ def restore(
             non_finite=non_finite.value,
             weights=None if weights is None else str(weights),
         )
+        if intensity_range is not None:
+            check_range(intensity_range)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
 

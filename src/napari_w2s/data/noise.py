@@ -146,9 +146,9 @@ def estimate_noise(image: npt.ArrayLike) -> NoiseEstimate:
     values, counts = np.unique(frame[valid], return_counts=True)
     if values.size < 2 or min(frame.shape) < MIN_SIDE:
         return _no_noise(float(np.median(frame[valid])))
-    # Halved before subtracting: the span of the widest floats would overflow.
+    # Halved before subtracting: the span of the widest floats would overflow. Variances need its square.
     low, unit = float(values[0]), 2.0 * float(values[-1] / 2.0 - values[0] / 2.0)
-    if not math.isfinite(unit):
+    if not math.isfinite(unit * unit):
         return _no_noise(float(np.median(frame[valid])))
     scaled = np.where(valid, (frame - low) / unit, 0.0)
     statistics = block_statistics(scaled, valid & ~piled_up(frame, values, counts))
@@ -160,7 +160,7 @@ def estimate_noise(image: npt.ArrayLike) -> NoiseEstimate:
     dark, median, upper, bright = (float(q) * unit + low for q in np.percentile(statistics.means, [1, 50, 90, 99.9]))
     return NoiseEstimate(
         gain=gain * unit,
-        offset_variance=offset * unit**2 - gain * unit * low,
+        offset_variance=offset * unit * unit - gain * unit * low,
         dark=dark,
         median=median,
         upper=upper,

@@ -87,8 +87,11 @@ def transfer(
     except requests.ConnectionError as error:
         if _size(part) > 0 and "Read timed out" in str(error):
             raise DownloadError(f"{host} stopped sending {url}; run it again to go on from there") from error
+        # The whole address is longer than a panel is wide.
+        file = "/".join(url.split("/")[-2:])
         raise DownloadError(
-            f"no connection to {host} for {url}; check the network, or set W2S_ROOT to a local copy of the W2S files"
+            f"There is no connection to {host} for {file}; check the network, or set W2S_ROOT to a local copy of the "
+            "W2S files"
         ) from error
     except requests.RequestException as error:
         raise DownloadError(f"{url} could not be downloaded: {error}") from error

@@ -14,6 +14,7 @@ from napari_w2s.models.descriptor import Normalization
 Float = npt.NDArray[np.float32]
 
 _ROWS_AT_ONCE = 512
+_GREATEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,16 @@ class Intensities:
         return values
 
 
+def check_range(intensity_range: tuple[float, float]) -> tuple[float, float]:
+    """Return an intensity range as floats, or raise an InputError if it is empty or not finite."""
+    low, high = map(float, intensity_range)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError(f"The intensity range {low:g} to {high:g} is not finite. Give two numbers.")
+    if low >= high:
+        raise InputError(f"The intensity range {low:g} to {high:g} is empty. Give its lower end first.")
+    return low, high
+
+
 def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None, non_finite: str) -> Intensities:
     """Find a frame's intensity range and its non-finite pixels.
 
@@ -72,7 +83,8 @@ def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None
     Raises
     ------
     InputError
-        If the range is empty or not finite, or `non_finite` is ``"raise"`` and there is such a pixel.
+        If the range is empty or not finite, if float32 cannot hold the pixels, or if `non_finite` is ``"raise"`` and
+        there is such a pixel.
     """
     low, high, total, count = np.inf, -np.inf, 0.0, 0
     for start in range(0, frame.shape[0], _ROWS_AT_ONCE):
@@ -80,6 +92,8 @@ def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None
         good = rows[np.isfinite(rows)] if rows.dtype.kind == "f" else rows
         if good.size:
             low, high = min(low, float(good.min())), max(high, float(good.max()))
+            if (peak := max(-low, high)) > _GREATEST:
+                raise InputError(f"Intensities reach {peak:.3g}, which float32 cannot hold. Divide them by a constant.")
             total += float(good.sum(dtype=np.float64))
             count += good.size
     has_bad = count < frame.size
@@ -90,9 +104,7 @@ def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None
         )
     fill = total / count if count else 0.0
     if intensity_range is not None:
-        low, high = map(float, intensity_range)
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise InputError(f"The intensity range {low:g} to {high:g} is empty. Give its lower end first.")
+        low, high = check_range(intensity_range)
     elif frame.dtype == np.uint8:
         low, high = 0.0, 255.0
     elif frame.dtype == np.bool_ or not count:

@@ -85,7 +85,7 @@ class AverageWidget(Container[Any]):
         self._job.start()
 
     def _bursts(self, _widget: object = None) -> list[Layer]:
-        return [layer for layer in self._viewer.layers if bridge.is_image(layer) and not layer.rgb and layer.ndim > 2]
+        return [layer for layer in self._viewer.layers if bridge.is_image(layer) and _has_frames(layer)]
 
     def _on_layers(self, _event: object = None) -> None:
         self.burst.reset_choices()
@@ -117,6 +117,11 @@ class AverageWidget(Container[Any]):
     def _end(self) -> None:
         self._job = None
         self._show()
+
+
+def _has_frames(layer: Layer) -> bool:
+    """Tell whether an image layer has frames of one scene. A slider over fields of view has a scene for each index."""
+    return not layer.rgb and layer.ndim > 2 and layer.axis_labels[-3] != "fov"
 
 
 def _average(image: Image, frames: int | Level, _report: object, _should_stop: StopFn) -> Image:

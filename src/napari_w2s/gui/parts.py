@@ -116,6 +116,8 @@ class LayerList(QScrollArea):
         super().__init__()
         self._boxes: list[tuple[str, ElidedCheckBox]] = []
         self._inside = QWidget()
+        # Qt leaves the order of Tab alone after a widget that never has the focus.
+        self._inside.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._layout = QVBoxLayout(self._inside)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(2)
@@ -150,10 +152,14 @@ class LayerList(QScrollArea):
             self._layout.removeWidget(box)
             box.deleteLater()
         self._boxes = []
+        before: QWidget = self._inside
         for i, row in enumerate(rows):
             box = ElidedCheckBox()
             box.toggled.connect(self._on_toggled)
             self._layout.insertWidget(i, box)
+            # Tab goes down the panel, although the boxes are younger than what is below them.
+            self.setTabOrder(before, box)
+            before = box
             self._boxes.append((row.id, box))
         height = sum(box.sizeHint().height() + 2 for _, box in self._boxes[:MAX_ROWS])
         self.setFixedHeight(height)

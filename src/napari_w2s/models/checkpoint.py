@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import uuid
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -231,7 +232,8 @@ def _read_torch(data: bytes, path: Path) -> Mapping[str, Any]:
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
                 raise WeightsError(f"{path} is a TorchScript program, not weights. {_TAKES}.")
     try:
-        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # on pickle protocols; errors say enough
+            loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         logger.debug("%s holds more than tensors; reading its modules as inert data", path)
         loaded = read_pickled_modules(data)

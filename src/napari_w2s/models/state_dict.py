@@ -108,7 +108,10 @@ def fit(make: Callable[[], _Network], state: Mapping[str, Any], architecture: st
         if value.layout != torch.strided or value.is_complex() or (real and not value.is_floating_point()):
             raise mismatch(architecture, state, reason=f"{key} is a {value.layout} tensor of {value.dtype}")
         if not bool(torch.isfinite(value).all()):
-            raise WeightsError(f"the weights of {architecture} hold NaN or infinity in {key}; the training diverged")
+            raise WeightsError(
+                f"the weights of {architecture} hold NaN or infinity in {key}: "
+                "the training diverged. Choose another checkpoint."
+            )
         loaded[key] = value.detach().to("cpu", own[key].dtype, copy=True, memory_format=torch.contiguous_format)
     network.load_state_dict(loaded, strict=True, assign=True)
     if any(t.is_meta for t in (*network.parameters(), *network.buffers())):
