@@ -303,6 +303,12 @@ def test_a_disk_that_is_full_when_the_file_is_closed(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
+def test_a_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "out").write_text("no folder")
+    with pytest.raises(OutputError, match=r"the folder .*out does not exist"):
+        write_ome_tiff([make(noise((4, 4)))], tmp_path / "out" / "a.ome.tif")
+
+
 def test_a_read_only_folder(tmp_path, monkeypatch):
     def refuse(self: Path, *_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(self))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import glob
 import logging
+import os
 import zlib
 from pathlib import Path
 
@@ -52,7 +54,8 @@ def test_a_root_is_one_stack_per_level_and_channel_with_a_slider_over_fovs(tmp_p
     assert (known["fov"], known["fovs"], known["split"]) == (None, [1, 2, 81], None)
     assert known["pixel_size_assumed"] is True
     assert known["excitation_nm"] == 561.0
-    assert known["source"] == str(tmp_path / "data")
+    assert known["source"] == str(tmp_path / "data" / "*" / "avg1" / "*_1.png")
+    assert len(glob.glob(known["source"])) == 3
     # test/ has no avg400: its stack ends earlier, on the same axis.
     assert images["ch0 avg400"].w2s["fovs"] == [1, 2]
     assert images["ch0 avg400"].translate[0] == 0
@@ -422,6 +425,13 @@ def test_compressed_tiled_and_big_endian_tiffs_open_page_by_page(tmp_path, optio
     assert image.data.dtype.isnative
     assert image.data.chunks[0] == (1, 1, 1)
     np.testing.assert_array_equal(image.data, data)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tif")
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        open_images(tmp_path / "pipe.tif")
 
 
 def test_compressed_tiff_opens(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,10 @@ def test_restore_is_in_the_filter_menu(manifest: PluginManifest):
 def test_readers_claim_folders_and_no_more_files_than_they_know(manifest: PluginManifest):
     (reader,) = manifest.contributions.readers
     assert reader.accepts_directories
-    assert set(reader.filename_patterns) == {"*.npy", "*.png", "*.h5", "*.hdf5", "*.tif", "*.tiff"}
+    claimed = ["W2S/001_0.png", "avg1/120_2.npy", "Image001/wf_channel0.npy", "sim_128_64.h5", "a.tif", "b.ome.tiff"]
+    foreign = ["photo.png", "array.npy", "notes.txt", "movie.mp4", "1_0.png"]
+    matched = [name for name in claimed + foreign if any(fnmatch(name, p) for p in reader.filename_patterns)]
+    assert matched == claimed
 
 
 @pytest.mark.parametrize("module", ["reader", "writer", "samples"])

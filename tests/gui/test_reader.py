@@ -99,6 +99,28 @@ def test_stacks_of_frames_and_own_results_are_claimed(tmp_path):
         assert attributes["axis_labels"] == (("y", "x") if name.startswith("own") else ("t", "y", "x"))
 
 
+@pytest.mark.parametrize(
+    ("options", "claimed"),
+    [
+        ({"imagej": True, "resolution": (10, 10), "metadata": {"unit": "um"}}, True),
+        ({"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": 0.1, "PhysicalSizeY": 0.1}}, True),
+        ({"imagej": True}, False),
+        ({}, False),
+    ],
+    ids=["ImageJ", "OME", "ImageJ without a size", "plain"],
+)
+def test_a_single_picture_is_claimed_where_it_has_a_pixel_size(tmp_path, options, claimed):
+    path = tmp_path / ("a.ome.tif" if "ome" in options else "a.tif")
+    tifffile.imwrite(path, pixels(0, (9, 7)), photometric="minisblack", **options)
+    reader = get_reader(path)
+    assert (reader is not None) is claimed
+    if reader is not None:
+        ((data, attributes, _),) = reader(path)
+        assert data.shape == (9, 7)
+        np.testing.assert_allclose(attributes["scale"], 0.1)
+        assert [str(unit) for unit in attributes["units"]] == ["um", "um"]
+
+
 def test_asking_reads_no_pixels_and_imports_no_torch_and_no_qt(tmp_path):
     folder = tmp_path / "train" / "avg1"
     folder.mkdir(parents=True)

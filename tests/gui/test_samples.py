@@ -23,7 +23,7 @@ from w2s_server import FileServer, serving
 from napari_w2s._types import Cancelled, DownloadError, InputError, Level, Progress
 from napari_w2s.data import download, upstream
 from napari_w2s.gui import samples
-from napari_w2s.gui.samples import PLACEHOLDER_KEY, SampleDownload, real_fov, simulated_fov
+from napari_w2s.gui.samples import PLACEHOLDER_KEY, SampleDownload, real_fov, simulated_burst, simulated_fov
 
 
 @pytest.fixture(autouse=True)
@@ -94,11 +94,20 @@ def test_simulated_field_makes_layers_that_overlay():
     assert all(layer_type == "image" for _, _, layer_type in data)
     shown = [attributes["metadata"]["w2s"] for _, attributes, _ in data if attributes["visible"]]
     assert [(known["channel"], known["level"]) for known in shown] == [(0, "avg1"), (1, "avg1"), (2, "avg1")]
-    layers = [Layer.create(*each) for each in data if each[1]["metadata"]["w2s"]["level"] in ("avg1", "sim")]
-    wide, sim = layers[0], layers[1]
+    levels = [attributes["metadata"]["w2s"]["level"] for _, attributes, _ in data]
+    assert levels == ["sim"] * 3 + ["avg400"] * 3 + ["avg1"] * 3
+    wide, sim = (Layer.create(*data[levels.index(level)]) for level in ("avg1", "sim"))
+    assert (wide.data.shape, sim.data.shape) == ((512, 512), (1024, 1024))
     assert [str(unit) for unit in wide.units] == ["micrometer", "micrometer"]
     corners = [[layer.data_to_world((end, end)) for end in (-0.5, layer.data.shape[0] - 0.5)] for layer in (wide, sim)]
     np.testing.assert_allclose(corners[0], corners[1])
+
+
+def test_a_simulated_burst_makes_frames_when_they_are_looked_at():
+    ((data, attributes, _),) = simulated_burst()
+    assert data.shape == (400, 512, 512)
+    assert attributes["visible"]
+    assert np.ptp(np.asarray(data[399])) > 0
 
 
 @pytest.mark.usefixtures("viewer")

@@ -149,7 +149,8 @@ def write_ome_tiff(
     except OSError as exc:
         raise OutputError(_explain(exc, path, sum(group.nbytes for group in groups))) from exc
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
     return path
 
 

@@ -66,6 +66,8 @@ def open_all(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
     for path in given:
         if not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
+        if not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path} is neither a file nor a folder. Give an image or a folder.")
         (benchmark if looks_like_w2s(path) else own).append(path)
     catalog = scan(benchmark) if benchmark else Catalog(())
     opened = open_records(catalog)

@@ -112,6 +112,18 @@ def is_frame_stack(path: Path) -> bool:
         return len(axes) == 3 and axes[0] in "TIQ" and axes[1:] == "YX"
 
 
+def has_pixel_size(path: Path) -> bool:
+    """Tell from a TIFF file's header whether it is a grey image whose pixel size is known."""
+    import tifffile
+
+    with reading(path, WHAT), tifffile.TiffFile(path) as tif:
+        if "S" in _axes(tif, tif.series[0]):
+            return False
+        if tif.ome_metadata:
+            return "PhysicalSizeX=" in tif.ome_metadata
+        return any(frame.unit == "um" for frame in _imagej_frames(tif).values())
+
+
 def first_description(path: Path) -> str:
     """Return the ImageDescription of a TIFF file's first page; empty if it has none."""
     import tifffile

@@ -14,10 +14,10 @@ two SIM pixels cover one of those exactly.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def _stacked(group: Sequence[StackRecord], header: Header, axes: _Axes, opened: 
         name = f"{first.release.value} {name}"
     if missing:
         opened.notes.append(f"{name}: no readable file for FOV {_listed(missing)}; shown blank (NaN).")
-    known = {**_known(first, header), "fov": None, "fovs": list(fovs), "source": _common_folder(by_fov.values())}
+    known = {**_known(first, header), "fov": None, "fovs": list(fovs), "source": _pattern(list(by_fov.values()))}
     splits = {record.split for record in group}
     if len(splits) > 1:
         known["split"] = None
@@ -227,12 +227,20 @@ def _open_patches(record: StackRecord) -> Image:
     )
 
 
-def _common_folder(paths: Iterable[Path]) -> str:
-    folders = sorted({str(path.parent) for path in paths})
-    try:
-        return os.path.commonpath(folders)
-    except ValueError:  # On different drives there is none.
-        return folders[0]
+def _pattern(paths: Sequence[Path]) -> str:
+    """Return a glob pattern that the command line can take for just these files, or their folder where there is none.
+
+    Folders that differ become ``*``, and so does what differs at the start of the files' names.
+    """
+    levels = list(zip(*(path.parts for path in paths), strict=False))
+    if len({len(path.parts) for path in paths}) > 1 or len(set(levels[0])) > 1:
+        return str(paths[0].parent)
+    folders = [escape(level[0]) if len(set(level)) == 1 else "*" for level in levels[:-1]]
+    names = set(levels[-1])
+    ending = min(names, key=len)
+    while not all(name.endswith(ending) for name in names):
+        ending = ending[1:]
+    return str(Path(*folders, escape(ending) if len(names) == 1 else f"*{escape(ending)}"))
 
 
 def _lateral(level: str | None) -> tuple[float, float]:

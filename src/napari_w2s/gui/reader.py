@@ -5,8 +5,8 @@ What is claimed
 - A folder that holds W2S files at any depth that the dataset has, by names only.
 - A ``.npy``, ``.png`` or ``.h5`` file whose name (and folder's name) is that of a W2S file.
 - A ``.tif`` file that is named like one of W2S, or that this package wrote, or that is a plain stack of grey frames,
-  which opens as a burst. The latter two are told from the file's header. A single picture, an image in colour, and a
-  stack whose metadata say that it is a z-stack or has channels are left to other readers.
+  which opens as a burst, or a grey image whose header gives a pixel size, which napari's own reader would drop. All but
+  the first are told from the file's header. Pictures in colour, and those without a pixel size, are left to others.
 - A list of such paths.
 """
 
@@ -71,10 +71,11 @@ def _claims(path: Path) -> bool:
     if path.suffix.lower() not in {".tif", ".tiff"} or not path.is_file():
         return False
     from napari_w2s.data.omexml import NAMESPACE
-    from napari_w2s.data.tiff import first_description, is_frame_stack
+    from napari_w2s.data.tiff import first_description, has_pixel_size, is_frame_stack
 
     try:
-        return f'Namespace="{NAMESPACE}"' in first_description(path) or is_frame_stack(path)
+        own = f'Namespace="{NAMESPACE}"' in first_description(path)
+        return own or is_frame_stack(path) or has_pixel_size(path)
     except InputError as exc:
         log.debug("%s is left to other readers: %s", path, exc)
         return False

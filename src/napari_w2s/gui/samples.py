@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from napari_w2s._types import Cancelled, Level, Progress, StopFn, W2SError
+from napari_w2s.data.catalog import BURST
 from napari_w2s.data.download import fetch_many, find_local, fov_paths
 from napari_w2s.data.image import Image
 from napari_w2s.data.protocol import ASSUMED_PIXEL_SIZE_UM, LR_SIZE
@@ -35,9 +36,16 @@ PLACEHOLDER_KEY = "w2s_download"
 
 
 def simulated_fov() -> list[LayerData]:
-    """Return the simulated field of view: every level, SIM-like target and burst of three channels, avg1 shown."""
-    images = simulated_images()
+    """Return the simulated field of view: SIM-like target, avg400 and, shown and on top, avg1 of three channels."""
+    levels = (Level.SIM, Level.AVG400, Level.AVG1)
+    images = [image for image in simulated_images() if image.w2s["level"] in levels]
+    images.sort(key=lambda image: levels.index(image.w2s["level"]))
     return [image_to_layer_data(image, visible=image.w2s["level"] == Level.AVG1) for image in images]
+
+
+def simulated_burst() -> list[LayerData]:
+    """Return 400 frames of one channel of the simulated field of view, each made when it is looked at."""
+    return [image_to_layer_data(image) for image in simulated_images(channels=[1]) if image.w2s["level"] == BURST]
 
 
 def real_fov_001() -> list[LayerData]:

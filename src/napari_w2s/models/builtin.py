@@ -38,16 +38,16 @@ _MEMNET = {
 
 _BFLOAT16_COST_DB: Mapping[str, float] = MappingProxyType(
     {
-        "dncnn-avg1": 0.012,
-        "dncnn-avg2": 0.001,
-        "dncnn-avg4": 0.002,
-        "dncnn-avg8": 0.007,
-        "dncnn-avg16": 14.2,
-        "memnet-avg1": -0.038,
-        "memnet-avg2": 0.009,
-        "memnet-avg4": -0.007,
-        "memnet-avg8": -0.133,
-        "memnet-avg16": -0.031,
+        "dncnn-avg1": 0.009,
+        "dncnn-avg2": 0.004,
+        "dncnn-avg4": 0.006,
+        "dncnn-avg8": 0.004,
+        "dncnn-avg16": 14.486,
+        "memnet-avg1": -0.012,
+        "memnet-avg2": -0.005,
+        "memnet-avg4": -0.009,
+        "memnet-avg8": -0.111,
+        "memnet-avg16": -0.020,
     }
 )
 """Mean loss of PSNR against avg400 on 10 images of FOVs 047-056, inner convolutions in bfloat16 against float32.
