@@ -489,7 +489,7 @@ def test_npy_of_any_real_type(tmp_path, dtype):
     ],
 )
 def test_npy_of_no_image_says_what_to_do(tmp_path, data, message):
-    np.save(tmp_path / "a.npy", data, allow_pickle=True)
+    np.save(tmp_path / "a.npy", data)
     with pytest.raises(InputError, match=rf"a\.npy.*{message}"):
         open_images(tmp_path / "a.npy")
 
