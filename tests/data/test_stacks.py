@@ -427,6 +427,17 @@ def test_compressed_tiled_and_big_endian_tiffs_open_page_by_page(tmp_path, optio
     np.testing.assert_array_equal(image.data, data)
 
 
+def test_images_beside_those_of_the_benchmark_are_named(tmp_path):
+    make_8bit(tmp_path / "train", [1], [0], ["avg1"])
+    assert not open_all(tmp_path).notes
+    np.save(tmp_path / "cells.npy", pixels(0, (4, 4)))
+    (tmp_path / "README.md").write_text("no image")
+    opened = open_all(tmp_path)
+    assert len(opened.images) == 1
+    (note,) = opened.notes
+    assert note.startswith("1 image is not named like W2S and not shown with it, cells.npy")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.tif")

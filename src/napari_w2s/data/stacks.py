@@ -71,6 +71,13 @@ def open_all(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
         (benchmark if looks_like_w2s(path) else own).append(path)
     catalog = scan(benchmark) if benchmark else Catalog(())
     opened = open_records(catalog)
+    left_out = [path for path in catalog.ignored if path.suffix.lower() in SUFFIXES]
+    if left_out:
+        count = "1 image is" if len(left_out) == 1 else f"{len(left_out)} images are"
+        opened.notes.append(
+            f"{count} not named like W2S and not shown with it, {left_out[0].name} for one. "
+            "Open such images by themselves."
+        )
     for path in own:
         for file in _files(path):
             try:
