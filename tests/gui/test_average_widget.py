@@ -58,6 +58,7 @@ def test_a_level_takes_the_frames_of_the_benchmark(
     np.testing.assert_allclose(result.data, BURST[:4].mean(0), rtol=1e-6)
     assert result.name == "cells avg4"
     assert tuple(result.scale) == (0.5, 0.5)
+    assert result.blending == "translucent_no_depth"
     assert viewer.layers.selection == {source}
     assert panel.message.value == "Made cells avg4."
 

@@ -51,6 +51,7 @@ class AverageWidget(Container[Any]):
         )
         self.run = PushButton(text="Average")
         self.message = Label(value="")
+        self.message.native.setWordWrap(True)
         super().__init__(widgets=[self.burst, self.frames, self.number, self.run, self.message])
         self.frames.changed.connect(self._show)
         self.burst.changed.connect(self._show)
@@ -105,10 +106,10 @@ class AverageWidget(Container[Any]):
     def _add(self, image: Image) -> None:
         from napari.layers import Layer
 
-        bridge.keep_selection(
-            self._viewer.layers,
-            lambda: self._viewer.layers.append(Layer.create(*image_to_layer_data(image))),
-        )
+        data, look, kind = image_to_layer_data(image)
+        # It lies on the burst that it is made of; added to it, neither could be seen.
+        layer = Layer.create(data, {**look, "blending": "translucent_no_depth"}, kind)
+        bridge.keep_selection(self._viewer.layers, lambda: self._viewer.layers.append(layer))
         self.message.value = f"Made {image.name}."
 
     def _explain(self, error: Exception) -> None:
