@@ -64,12 +64,12 @@ def create(channels: int = 1, depth: int = 17, width: int = 64, *, batch_norm: b
     if depth < 2:
         raise ValueError(f"DnCNN has at least 2 convolutions, got {depth}")
     bias = not batch_norm
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=bias), nn.ReLU()]
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=bias), nn.ReLU(inplace=True)]
     for _ in range(depth - 2):
         layers.append(nn.Conv2d(width, width, 3, padding=1, bias=bias))
         if batch_norm:
             layers.append(nn.BatchNorm2d(width))
-        layers.append(nn.ReLU())
+        layers.append(nn.ReLU(inplace=True))
     layers.append(nn.Conv2d(width, channels, 3, padding=1, bias=bias))
     network = DnCNN(layers)
     for module in network.modules():
@@ -110,7 +110,7 @@ def _layers(state: Mapping[str, Any]) -> list[nn.Module]:
     channels: int | None = None
     for index, weight in sorted((int(name), value) for name, value in names.items()):
         if index == len(layers) + 1 and layers:
-            layers.append(nn.ReLU())
+            layers.append(nn.ReLU(inplace=True))
         if index != len(layers):
             raise mismatch(ARCHITECTURE, state, reason=f"layer {len(layers)} is missing before layer {index}")
         layer, channels = _layer(weight, channels, f"{_PREFIX}{index}.bias" in state)
