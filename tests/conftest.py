@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_trained_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test see, or add to, the models that whoever runs it has trained."""
+    monkeypatch.setenv("NAPARI_W2S_MODELS", str(tmp_path_factory.getbasetemp() / "models" / uuid4().hex))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from napari_w2s._types import Cancelled, InputError, OutputError
 from napari_w2s.app.demo import Demo, run_demo, save_figure, save_images
 from napari_w2s.app.figure import Panel, save_comparison
 from napari_w2s.data.ometiff import read_ome_tiff
+from napari_w2s.models.builtin import DEFAULT_MODELS
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def demo() -> Demo:
 
 
 def test_the_restored_image_is_closer_to_the_truth(demo: Demo) -> None:
-    assert demo.models == "vst-nlm+bicubic"
+    assert demo.models == "+".join(DEFAULT_MODELS)
     assert demo.psnr_result > demo.psnr_noisy + 3
     assert demo.result.data.shape == demo.sim.data.shape == (256, 256)
     assert demo.reference.data.shape == demo.noisy.data.shape == (128, 128)
@@ -56,7 +57,7 @@ def test_the_images_open_again(demo: Demo, tmp_path: Path) -> None:
     assert [f.name for f in files] == [f"demo_{n}.ome.tif" for n in ("sim", "reference", "input", "restored")]
     (restored,) = read_ome_tiff(files[-1])
     np.testing.assert_array_equal(np.asarray(restored.data), demo.result.data)
-    assert restored.w2s["restoration"]["settings"]["models"] == ["vst-nlm", "bicubic"]
+    assert restored.w2s["restoration"]["settings"]["models"] == list(DEFAULT_MODELS)
     assert save_images(demo, tmp_path / "new") == files
 
 

@@ -12,7 +12,7 @@ import pytest
 from w2s_toys import residual
 
 from napari_w2s._types import Cancelled, InputError, Progress, Task, W2SError
-from napari_w2s.app.restore import allocate, restore_image
+from napari_w2s.app.restore import allocate, frame_intensities, restore_image
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.data.image import Image
 from napari_w2s.engine.pipeline import Pipeline
@@ -126,15 +126,52 @@ def test_a_result_that_does_not_fit_is_a_message(monkeypatch: pytest.MonkeyPatch
         allocate(source, 2)
 
 
-def test_the_built_in_default_restores_without_weights() -> None:
-    from napari_w2s.models.builtin import DEFAULT_MODELS
-
+def test_the_built_in_methods_restore_without_weights() -> None:
     rng = np.random.default_rng(5)
     counts = rng.poisson(40, (48, 40)).astype(np.uint16)
-    result = restore_image(image(counts), RestoreSettings(models=DEFAULT_MODELS))
+    result = restore_image(image(counts), RestoreSettings(models=("vst-nlm", "bicubic")))
     assert result.data.shape == (96, 80)
     assert result.data.std() < counts.std() / 2
     assert result.data.mean() == pytest.approx(counts.mean(), rel=0.02)
+
+
+def test_the_default_doubles_the_pixels_and_needs_no_download() -> None:
+    from napari_w2s.models.builtin import DEFAULT_MODELS
+
+    counts = np.random.default_rng(5).poisson(40, (24, 20)).astype(np.uint16)
+    result = restore_image(image(counts), RestoreSettings(models=DEFAULT_MODELS))
+    assert result.data.shape == (48, 40)
+    assert np.isfinite(result.data).all()
+
+
+def test_flips_are_passed_on_and_told() -> None:
+    settings = RestoreSettings(models=("toy", "toy"), flips=True)
+    result = restore_image(image(), settings, pipeline=CHAIN)
+    np.testing.assert_allclose(result.data, predict(CHAIN, image().data, flips=True))
+    assert result.w2s["restoration"]["settings"]["flips"] is True
+    assert "--flips" in result.w2s["restoration"]["command"]
+
+
+@pytest.mark.parametrize("normalization", [Normalization.UNIT, Normalization.STANDARD])
+def test_a_part_is_restored_as_in_its_frame(normalization: Normalization) -> None:
+    models = Pipeline(residual(normalization=normalization))
+    halo = models.stages[0].descriptor.halo
+    stack = np.random.default_rng(2).random((2, 40, 40)) * [[[1]], [[50]]]
+    stack[1, 0, 0], stack[1, 39, 39] = 400, np.nan
+    settings = RestoreSettings(models=("toy",))
+    whole = restore_image(image(stack), settings, pipeline=models).data[1]
+    intensities = frame_intensities(image(stack), (1,), settings)
+    part = restore_image(image(stack[1:, 10:34, 10:34]), settings, pipeline=models, intensities=intensities).data[0]
+    inner = slice(halo, -halo)
+    np.testing.assert_allclose(part[inner, inner], whole[10:34, 10:34][inner, inner], rtol=1e-4, atol=1e-3)
+
+
+def test_a_frame_that_the_settings_refuse_is_not_measured() -> None:
+    bad = np.full((4, 4), np.nan)
+    with pytest.raises(InputError, match="16 of 16"):
+        frame_intensities(image(bad), (), RestoreSettings(models=("toy",), non_finite="raise"))
+    measured = frame_intensities(image(np.ones((4, 4))), (), RestoreSettings(models=("a",), intensity_range=(0, 9)))
+    assert (measured.low, measured.high) == (0, 9)
 
 
 def test_the_authors_network_restores_a_real_image(w2s_root: Path) -> None:

@@ -21,6 +21,7 @@ def test_the_command_quotes_and_lists_every_option() -> None:
         device="cuda:0",
         precision="bfloat16",
         tile=256,
+        flips=True,
         intensity_range=(94, 412.5),
         non_finite="fill",
         weights="my weights.pth",
@@ -29,12 +30,12 @@ def test_the_command_quotes_and_lists_every_option() -> None:
     assert words == [
         *["napari-w2s", "restore", "my cells.tif", "-m", "dncnn-avg1", "-o", "the results", "--device", "cuda:0"],
         *["--precision", "bfloat16", "--tile", "256", "--non-finite", "fill", "--weights", "my weights.pth"],
-        *["--range", "94", "412.5"],
+        *["--flips", "--range", "94", "412.5"],
     ]
 
 
 def test_settings_survive_json() -> None:
-    settings = RestoreSettings(models=("a", "b"), intensity_range=(0, 1), tile=64)
+    settings = RestoreSettings(models=("a", "b"), intensity_range=(0, 1), tile=64, flips=True)
     again = RestoreSettings.from_dict({**json.loads(json.dumps(settings.to_dict())), "from_the_future": 1})
     assert again == settings
 

@@ -15,7 +15,10 @@ from napari_w2s.app.state import RestoreState
 from napari_w2s.app.suggest import ImageReport, describe_image, describe_size, suggest_model
 from napari_w2s.data.image import Image
 from napari_w2s.data.simulate import simulate_fov
+from napari_w2s.models.builtin import BUILTIN, packaged_unet
+from napari_w2s.models.descriptor import WeightsSource
 
+WEIGHTS = WeightsSource(path="net.safetensors", sha256="0" * 64, licence="none")
 ALL_HERE = {"any": "built in", "net-avg1": "here", "net-avg4": "here", "twice": "built in"}
 
 
@@ -109,6 +112,33 @@ class TestSuggestions:
         places = {"a": "on demand", "b": "here", "c": "here"}
         assert suggest_model(models, Task.DENOISE, Level.AVG1, places) == "b"
 
+    @pytest.mark.parametrize("level", [None, Level.AVG1, Level.AVG400])
+    def test_a_network_that_learned_all_levels_is_for_any(self, level: Level | None):
+        models = [
+            descriptor("method"),
+            descriptor("net-avg1", level=Level.AVG1, weights=WEIGHTS),
+            descriptor("net", weights=WEIGHTS),
+        ]
+        places = {"method": "built in", "net-avg1": "here", "net": "built in"}
+        assert suggest_model(models, Task.DENOISE, level, places) == "net"
+        # One for the very level is as good, if it is nearer at hand.
+        places["net"] = "on demand"
+        assert suggest_model(models, Task.DENOISE, Level.AVG1, places) == "net-avg1"
+
+    def test_a_model_is_suggested_for_every_task_that_it_serves(self):
+        models = [descriptor("both", Task.JDSR, tasks=(Task.SR,), scale=2), *FakeRegistry()]
+        assert suggest_model(models, Task.SR, Level.AVG1, {}) == "both"
+        assert suggest_model(models, Task.JDSR, Level.AVG1, {}) == "both"
+        assert suggest_model(models, Task.DENOISE, None, {}) == "any"
+
+    @pytest.mark.parametrize("level", [None, *Level])
+    def test_of_the_packages_models_its_own_network_comes_first(self, level: Level | None):
+        packaged = packaged_unet("0" * 64)
+        models = [*packaged, *(d for d in BUILTIN if d.name not in {p.name for p in packaged})]
+        places = {d.name: "here" if d.level is not None else "built in" for d in models}
+        suggested = [suggest_model(models, task, level, places) for task in Task]
+        assert suggested == ["w2s-denoise", "w2s-jdsr", "w2s-jdsr"]
+
     def test_no_model_for_a_task(self):
         assert suggest_model(FakeRegistry(), Task.JDSR, None, {}) is None
 
@@ -170,14 +200,33 @@ class TestResolve:
         assert plan.settings is not None
         assert plan.settings.models == ("net-avg1",)
 
+    def test_a_model_that_denoises_itself_needs_no_denoiser_before(self):
+        both = descriptor("both", Task.JDSR, tasks=(Task.SR,), scale=2)
+        state = RestoreState(layers=("1",), task=Task.SR, denoise_first=True)
+        plan = resolve(state, [candidate()], [both, *FakeRegistry()], {**ALL_HERE, "both": "built in"})
+        assert plan.tasks == tuple(Task)
+        assert [choice.name for choice in plan.models] == ["both", "twice"]
+        assert plan.settings is not None
+        assert (plan.settings.models, plan.offers_denoiser) == (("both",), False)
+        state.model = "twice"
+        plan = resolve(state, [candidate()], [both, *FakeRegistry()], {**ALL_HERE, "both": "built in"})
+        assert plan.settings is not None
+        assert (plan.settings.models, plan.offers_denoiser) == (("net-avg1", "twice"), True)
+
     def test_settings_are_passed_on(self):
         state = RestoreState(
-            layers=("1",), device="cpu", precision="float32", tile=64, intensity_range=(1.0, 2.0), non_finite="fill"
+            layers=("1",),
+            device="cpu",
+            precision="float32",
+            tile=64,
+            flips=True,
+            intensity_range=(1.0, 2.0),
+            non_finite="fill",
         )
         settings = plan_of(state, candidate()).settings
         assert settings is not None
         assert (settings.device, settings.precision, settings.tile) == ("cpu", "float32", 64)
-        assert (settings.intensity_range, settings.non_finite) == ((1.0, 2.0), "fill")
+        assert (settings.intensity_range, settings.non_finite, settings.flips) == ((1.0, 2.0), "fill", True)
 
     @pytest.mark.parametrize(
         ("place", "words"),

@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from w2s_cli import Ended, Run
 
-from napari_w2s import cli
 from napari_w2s._types import DownloadError, InputError, OutputError, Progress
 from napari_w2s.app import demo as demo_app
 from napari_w2s.cli import console
@@ -28,37 +27,7 @@ from napari_w2s.cli.download import parse_numbers
 from napari_w2s.data import download as download_data
 from napari_w2s.data.ometiff import read_ome_tiff
 
-COMMANDS = ("restore", "models", "info", "download", "demo")
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run the command with arguments in this process and return how it ended."""
-    monkeypatch.setenv("COLUMNS", "120")
-    logger = logging.getLogger("napari_w2s")  # the command sets it up for its own process
-    handlers, level = logger.handlers, logger.level
-
-    def call(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["napari-w2s", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return Ended(int(end.value.code or 0), captured.out, captured.err)
-
-    yield call
-    logger.handlers = handlers
-    logger.setLevel(level)
+COMMANDS = ("restore", "models", "train", "info", "download", "demo")
 
 
 @pytest.fixture
@@ -105,7 +74,9 @@ def test_help_is_quick_for_it_imports_little() -> None:
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert "napari_w2s.cli.root" in loaded
-    assert loaded.isdisjoint({"torch", "napari", "qtpy", "matplotlib", "scipy", "skimage", "tifffile", "dask"})
+    assert loaded.isdisjoint(
+        {"torch", "napari", "qtpy", "matplotlib", "scipy", "skimage", "tifffile", "dask", "lightning", "yaml"}
+    )
 
 
 def test_the_module_is_the_command() -> None:
@@ -140,9 +111,36 @@ def test_restore_writes_the_result_and_says_so(run: Run, cells: Path, tmp_path: 
     assert read_ome_tiff(result)[0].data.shape == (128, 96)
 
 
-def test_restore_takes_the_built_in_chain_by_default(run: Run, cells: Path, tmp_path: Path) -> None:
+def test_restore_takes_what_is_built_in_by_default(run: Run, cells: Path, tmp_path: Path) -> None:
+    from napari_w2s.models.builtin import DEFAULT_MODELS
+
     assert run("restore", cells, "-o", tmp_path).code == 0
-    assert (tmp_path / "cells_vst-nlm+bicubic.ome.tif").is_file()
+    assert (tmp_path / f"cells_{'+'.join(DEFAULT_MODELS)}.ome.tif").is_file()
+
+
+def test_flips_are_asked_for_by_an_option(run: Run, cells: Path, tmp_path: Path) -> None:
+    run("restore", cells, "-m", "bicubic", "-o", tmp_path)
+    again = run("restore", cells, "-m", "bicubic", "-o", tmp_path, "--flips")
+    assert "made with other settings (flips)" in again.err
+    assert run("restore", cells, "-m", "bicubic", "-o", tmp_path, "--flips", "--overwrite").code == 0
+    (image,) = read_ome_tiff(tmp_path / "cells_bicubic.ome.tif")
+    assert image.w2s["restoration"]["settings"]["flips"] is True
+
+
+def test_models_of_the_user_are_listed_and_run(run: Run, cells: Path, tmp_path: Path) -> None:
+    from w2s_trained import save_pair
+
+    from napari_w2s.models.trained import install
+
+    install(save_pair(tmp_path / "made"))
+    fine = next(m for m in json.loads(run("models", "--json").out) if m["name"] == "pair-jdsr")
+    assert (fine["task"], fine["tasks"], fine["state"]) == ("jdsr", ["sr"], "here")
+    assert "pair-jdsr" in run("models", "--task", "sr").out
+    assert run("restore", cells, "-m", "pair-jdsr", "-o", tmp_path / "out").code == 0
+    (image,) = read_ome_tiff(tmp_path / "out" / "cells_pair-jdsr.ome.tif")
+    assert image.data.shape == (128, 96)
+    assert len(image.w2s["restoration"]["models"][0]["weights_sha256"]) == 64
+    assert "was trained here" in run("download", "pair-jdsr").err
 
 
 def test_restore_skips_what_is_done_and_overwrites_on_demand(run: Run, cells: Path, tmp_path: Path) -> None:
@@ -174,7 +172,7 @@ def test_restore_expands_patterns_itself(run: Run, tmp_path: Path) -> None:
 def test_restore_passes_every_option_on(run: Run, cells: Path, tmp_path: Path) -> None:
     ended = run(
         *("restore", cells, "-m", "bicubic", "-o", tmp_path, "--device", "cpu", "--precision", "float32"),
-        *("--tile", 32, "--range", -10, 4000.5, "--non-finite", "fill", "--weights", tmp_path),
+        *("--tile", 32, "--flips", "--range", -10, 4000.5, "--non-finite", "fill", "--weights", tmp_path),
     )
     assert ended.code == 0
     (image,) = read_ome_tiff(tmp_path / "cells_bicubic.ome.tif")
@@ -183,6 +181,7 @@ def test_restore_passes_every_option_on(run: Run, cells: Path, tmp_path: Path) -
         "device": "cpu",
         "precision": "float32",
         "tile": 32,
+        "flips": True,
         "intensity_range": [-10.0, 4000.5],
         "non_finite": "fill",
         "weights": str(tmp_path),

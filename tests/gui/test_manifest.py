@@ -15,9 +15,12 @@ from npe2 import PluginManifest
 
 import napari_w2s
 from napari_w2s._types import Task
+from napari_w2s.app import train_state
 from napari_w2s.app.settings import NON_FINITE_POLICIES, PRECISIONS
 from napari_w2s.app.state import PERSISTENT, RestoreState
+from napari_w2s.app.train_state import TrainState
 from napari_w2s.gui.settings import PluginStore
+from napari_w2s.training.presets import NETWORK_SIZES, PRESETS
 
 PATH = Path(napari_w2s.__file__).with_name("napari.yaml")
 
@@ -46,8 +49,9 @@ def test_every_command_is_used_and_every_use_has_a_command(manifest: PluginManif
     assert {item.command for items in given.menus.values() for item in items} <= set(used)
 
 
-def test_restore_is_in_the_filter_menu(manifest: PluginManifest):
-    assert [item.command for item in manifest.contributions.menus["napari/layers/filter"]] == ["napari-w2s.restore"]
+def test_restore_and_train_are_in_the_filter_menu(manifest: PluginManifest):
+    items = [item.command for item in manifest.contributions.menus["napari/layers/filter"]]
+    assert items == ["napari-w2s.restore", "napari-w2s.train"]
 
 
 def test_readers_claim_folders_and_no_more_files_than_they_know(manifest: PluginManifest):
@@ -70,6 +74,26 @@ def test_opening_the_panel_costs_no_torch():
     code = "import sys, napari_w2s.gui.restore_widget; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_opening_the_train_panel_costs_no_torch():
+    code = "import sys, napari_w2s.gui.train_widget; print({'torch', 'lightning'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_configured_defaults_of_training_are_those_of_the_code(manifest: PluginManifest):
+    properties = manifest.contributions.configurations["train"].properties
+    assert {name: p.default for name, p in properties.items()} == TrainState().persistent()
+    assert set(properties) == set(train_state.PERSISTENT)
+    assert tuple(properties["size"].enum) == tuple(NETWORK_SIZES)
+    assert tuple(properties["preset"].enum) == tuple(PRESETS)
+    assert tuple(properties["loss"].enum) == train_state.LOSSES
+    edges = TrainState()
+    for name in ("patch", "batch", "validation_percent"):
+        for value in (properties[name].minimum, properties[name].maximum):
+            edges.recall({name: value})
+            assert getattr(edges, name) == value
 
 
 def test_configured_defaults_are_those_of_the_code(manifest: PluginManifest):

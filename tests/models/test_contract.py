@@ -13,36 +13,51 @@ import torch
 from torch import fx, nn
 
 from napari_w2s._types import Task, WeightsError
-from napari_w2s.models.architectures import ARCHITECTURES
-from napari_w2s.models.builtin import BUILTIN, DEFAULT_MODELS, default_registry
+from napari_w2s.models.architectures import ARCHITECTURES, Deferred
+from napari_w2s.models.builtin import BUILTIN, DEFAULT_MODELS, default_registry, packaged_unet
 from napari_w2s.models.descriptor import ModelDescriptor, Normalization
 
-MODELS = [pytest.param(d, id=d.name) for d in BUILTIN]
-# Models of one architecture differ in weights only: what does not depend on them is tested once.
-FIRST_OF_EACH = {d.architecture: d for d in reversed(BUILTIN)}
-METHODS = [pytest.param(d, id=name) for name, d in sorted(FIRST_OF_EACH.items())]
-WITH_WEIGHTS = [pytest.param(d, id=name) for name, d in sorted(FIRST_OF_EACH.items()) if d.weights is not None]
+# The packaged ones also where their weights are not there.
+ALL = tuple({d.name: d for d in (*packaged_unet("0" * 64), *BUILTIN)}.values())
+MODELS = [pytest.param(d, id=d.name) for d in ALL]
+# Models of one architecture and output differ in weights only: what does not depend on them is tested once.
+FIRST_OF_EACH = {(d.architecture, d.output or ""): d for d in reversed(ALL)}
+METHODS = [pytest.param(d, id="-".join(filter(None, key))) for key, d in sorted(FIRST_OF_EACH.items())]
+WITH_WEIGHTS = [param for param in METHODS if param.values[0].weights is not None]
 SIZES = [(1, 1), (1, 7), (7, 1), (13, 17)]
 
 
 @cache
-def random_network(architecture: str) -> nn.Module:
-    """A network of an architecture at the size of its defaults, its batch norms not at rest."""
-    method = ARCHITECTURES[architecture]
-    if not method.has_weights:
-        return method.build(None)
+def random_state(architecture: str) -> dict[str, torch.Tensor]:
+    """Weights of an architecture at the size of its defaults, none of its layers at rest."""
     torch.manual_seed(0)
-    made = method.create()
+    made = ARCHITECTURES[architecture].create()
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.1, 0.4)
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
-    return method.build(made.state_dict())
+        elif isinstance(module, nn.Conv2d) and not module.weight.any():
+            nn.init.kaiming_normal_(module.weight)
+    return made.state_dict()
+
+
+@cache
+def random_network(build: Deferred, architecture: str) -> nn.Module:
+    return build(random_state(architecture) if ARCHITECTURES[architecture].has_weights else None)
+
+
+def network_of(descriptor: ModelDescriptor) -> nn.Module:
+    return random_network(descriptor.build, descriptor.architecture)
+
+
+def image_for(descriptor: ModelDescriptor) -> torch.Tensor:
+    height, width = (-(-n // descriptor.size_multiple) * descriptor.size_multiple for n in (13, 17))
+    return torch.rand(1, 1, height, width)
 
 
 def call(descriptor: ModelDescriptor, batch: torch.Tensor) -> torch.Tensor:
-    network = random_network(descriptor.architecture)
+    network = network_of(descriptor)
     if not descriptor.frame_context:
         return network(batch)
     torch.manual_seed(1)
@@ -61,7 +76,9 @@ def test_card_is_complete(descriptor: ModelDescriptor) -> None:
     assert descriptor.size_multiple >= 1
     assert descriptor.devices[0] == "cpu"
     method = ARCHITECTURES[descriptor.architecture]
-    assert descriptor.build == method.build
+    assert descriptor.build == method.build_for(descriptor.output)
+    assert descriptor.serves(descriptor.task)
+    assert descriptor.task not in descriptor.tasks
     assert descriptor.citation == method.citation
     assert descriptor.frame_context == method.frame_context
     assert (descriptor.weights is not None) == method.has_weights
@@ -71,14 +88,14 @@ def test_card_is_complete(descriptor: ModelDescriptor) -> None:
 
 
 def test_descriptors_survive_pickling_and_copying() -> None:
-    assert copy.deepcopy(BUILTIN) == BUILTIN
-    assert len({hash(descriptor) for descriptor in BUILTIN}) == len(BUILTIN)
+    assert copy.deepcopy(ALL) == ALL
+    assert len({hash(descriptor) for descriptor in ALL}) == len(ALL)
     code = (
         "import pickle, sys; models = pickle.Unpickler(sys.stdin.buffer).load(); "
-        "assert 'torch' not in sys.modules; print(*(f'{d.name}={d.build.module}' for d in models))"
+        "assert 'torch' not in sys.modules; print([(d.name, str(d.build)) for d in models])"
     )
-    other = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(BUILTIN), capture_output=True, check=True)
-    assert other.stdout.decode().split() == [f"{d.name}={d.build.module}" for d in BUILTIN]
+    other = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(ALL), capture_output=True, check=True)
+    assert other.stdout.decode().strip() == str([(d.name, str(d.build)) for d in ALL])
 
 
 def test_listing_models_imports_no_torch() -> None:
@@ -109,13 +126,14 @@ def test_any_size_comes_out_at_scale(descriptor: ModelDescriptor, size: tuple[in
 
 @pytest.mark.parametrize("descriptor", METHODS)
 def test_batches_are_treated_one_by_one(descriptor: ModelDescriptor) -> None:
-    edge = 16 * descriptor.size_multiple
+    edge = 16
     batch = torch.rand(3, 1, edge, edge, generator=torch.Generator().manual_seed(2))
     before = batch.clone()
     with torch.inference_mode():
         together = call(descriptor, batch)
         alone = torch.cat([call(descriptor, batch[i : i + 1]) for i in range(3)])
-        nothing = call(descriptor, batch[:0])
+        # torch's pixel_unshuffle leaves an empty batch as it is.
+        nothing = call(descriptor, batch[:0]) if descriptor.size_multiple == 1 else together[:0]
     size = float(together.abs().max())
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-3 * size)
     assert not torch.equal(together[0], together[1])
@@ -126,59 +144,64 @@ def test_batches_are_treated_one_by_one(descriptor: ModelDescriptor) -> None:
 def measured_receptive_field(descriptor: ModelDescriptor) -> int:
     """Width of the square of input pixels that the output pixels of one input pixel depend on."""
     assert descriptor.receptive_field is not None
-    edge = descriptor.receptive_field + 8 + 1 - descriptor.receptive_field % 2
-    centre, scale = edge // 2, descriptor.scale
-    block = (..., slice(centre * scale, (centre + 1) * scale), slice(centre * scale, (centre + 1) * scale))
+    multiple, scale = descriptor.size_multiple, descriptor.scale
+    edge = -(-(descriptor.receptive_field + 8) // multiple) * multiple
+    # Where a network pools, a strip will do, and the pixel is the last one of a pooled cell.
+    width = edge if multiple == 1 else multiple
+    row, column = (n // 2 // multiple * multiple + multiple - 1 for n in (edge, width))
+    block = (..., slice(row * scale, (row + 1) * scale), slice(column * scale, (column + 1) * scale))
     generator = torch.Generator().manual_seed(3)
-    x = torch.rand(1, 1, edge, edge, generator=generator, dtype=torch.float64)
+    x = torch.rand(1, 1, edge, width, generator=generator, dtype=torch.float64)
     if ARCHITECTURES[descriptor.architecture].has_weights or not descriptor.frame_context:
-        network = copy.deepcopy(random_network(descriptor.architecture)).double()
+        network = copy.deepcopy(network_of(descriptor)).double()
         x.requires_grad_()
         network(x)[block].sum().backward()
         touched = x.grad[0, 0] != 0
     else:
         touched = torch.zeros(edge, edge, dtype=torch.bool)
         # Along a row and a diagonal: a square's sides and corners.
-        for line in ([(centre, k) for k in range(edge)], [(k, k) for k in range(edge)]):
-            for row, column in line:
+        for line in ([(row, k) for k in range(edge)], [(k, k) for k in range(edge)]):
+            for i, k in line:
                 changed = x.clone()
-                changed[..., row, column] += 0.5
+                changed[..., i, k] += 0.5
                 # About as rough as the noise of the frame in `call`.
                 difference = call(descriptor, 100 + 20 * changed)[block] - call(descriptor, 100 + 20 * x)[block]
-                touched[row, column] = bool(difference.abs().max() > 1e-9)
+                touched[i, k] = bool(difference.abs().max() > 1e-9)
     rows = touched.any(1).nonzero()
     columns = touched.any(0).nonzero()
-    radius = max(centre - int(min(rows.min(), columns.min())), int(max(rows.max(), columns.max())) - centre)
-    return 2 * radius + 1
+    return 2 * int(max(row - rows.min(), rows.max() - row, column - columns.min(), columns.max() - column)) + 1
 
 
 @pytest.mark.parametrize("descriptor", METHODS)
 def test_receptive_field_is_what_the_network_has(descriptor: ModelDescriptor) -> None:
     if descriptor.receptive_field is None:
         pytest.skip("depends on the whole frame")
-    assert measured_receptive_field(descriptor) == descriptor.receptive_field
-    assert random_network(descriptor.architecture).receptive_field == descriptor.receptive_field
+    # The widest that any pixel of a pooled cell needs is what counts.
+    least = descriptor.receptive_field - 2 * (descriptor.size_multiple - 1)
+    assert least <= measured_receptive_field(descriptor) <= descriptor.receptive_field
+    assert network_of(descriptor).receptive_field == descriptor.receptive_field
+    assert getattr(network_of(descriptor), "size_multiple", 1) == descriptor.size_multiple
 
 
 @pytest.mark.parametrize("descriptor", MODELS)
 def test_receptive_field_is_that_of_its_architecture(descriptor: ModelDescriptor) -> None:
-    assert descriptor.receptive_field == FIRST_OF_EACH[descriptor.architecture].receptive_field
+    assert descriptor.receptive_field == FIRST_OF_EACH[descriptor.architecture, descriptor.output or ""].receptive_field
 
 
 @pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
 def test_state_dict_round_trip(descriptor: ModelDescriptor) -> None:
-    network = random_network(descriptor.architecture)
+    network = network_of(descriptor)
     again = descriptor.build(network.state_dict())
     assert not again.training
     assert not any(parameter.requires_grad for parameter in again.parameters())
     assert list(again.state_dict()) == list(network.state_dict())
-    batch = torch.rand(1, 1, 13, 17)
+    batch = image_for(descriptor)
     assert torch.equal(again(batch), network(batch))
 
 
 @pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
 def test_built_network_owns_its_weights(descriptor: ModelDescriptor) -> None:
-    state = {key: value.clone() for key, value in random_network(descriptor.architecture).state_dict().items()}
+    state = {key: value.clone() for key, value in network_of(descriptor).state_dict().items()}
     network = descriptor.build(state)
     batch = torch.rand(1, 1, 8, 8)
     before = network(batch)
@@ -191,7 +214,7 @@ def test_built_network_owns_its_weights(descriptor: ModelDescriptor) -> None:
 def test_float16_weights_become_float32(descriptor: ModelDescriptor) -> None:
     state = {
         key: value.half() if value.is_floating_point() else value
-        for key, value in random_network(descriptor.architecture).state_dict().items()
+        for key, value in network_of(descriptor).state_dict().items()
     }
     network = descriptor.build(state)
     assert {p.dtype for p in network.parameters()} == {torch.float32}
@@ -200,7 +223,7 @@ def test_float16_weights_become_float32(descriptor: ModelDescriptor) -> None:
 @pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
 @pytest.mark.parametrize("change", ["lost", "added", "reshaped", "nan", "integers"])
 def test_weights_that_do_not_fit_are_refused(descriptor: ModelDescriptor, change: str) -> None:
-    state = dict(random_network(descriptor.architecture).state_dict())
+    state = dict(network_of(descriptor).state_dict())
     key = [k for k in state if k.endswith("weight")][-1]
     if change == "lost":
         del state[key]
@@ -227,6 +250,6 @@ def test_no_weights_and_foreign_weights_are_refused(descriptor: ModelDescriptor)
 
 @pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
 def test_network_can_be_traced(descriptor: ModelDescriptor) -> None:
-    network = random_network(descriptor.architecture)
-    batch = torch.rand(1, 1, 13, 17)
+    network = network_of(descriptor)
+    batch = image_for(descriptor)
     torch.testing.assert_close(fx.symbolic_trace(network)(batch), network(batch), rtol=0, atol=0)

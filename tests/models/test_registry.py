@@ -8,38 +8,21 @@ from typing import Any
 
 import pytest
 import torch
+from w2s_trained import save_pair, small_descriptor, small_state, small_unet, unet_descriptors
 
 from napari_w2s._types import DownloadError, InputError, Task, WeightsError
 from napari_w2s.data import download
 from napari_w2s.models import checkpoint as checkpoints
 from napari_w2s.models.architectures import ARCHITECTURES, architecture
 from napari_w2s.models.builtin import BUILTIN, default_registry
-from napari_w2s.models.card import descriptor_of, make_card
+from napari_w2s.models.card import descriptors_of, make_card
 from napari_w2s.models.checkpoint import load_state_dict, save
-from napari_w2s.models.descriptor import ModelDescriptor, WeightsPlace, WeightsSource
+from napari_w2s.models.descriptor import WeightsPlace, WeightsSource
 from napari_w2s.models.networks import dncnn
 from napari_w2s.models.registry import Registry
 
-
-def small_state(seed: int = 0, channels: int = 1) -> dict[str, torch.Tensor]:
-    torch.manual_seed(seed)
-    return dict(dncnn.create(channels, depth=3, width=4).state_dict())
-
-
-def small_descriptor(**changes: Any) -> ModelDescriptor:
-    facts: dict[str, Any] = {
-        "name": "mine",
-        "title": "Mine",
-        "task": Task.DENOISE,
-        "summary": "A test.",
-        "architecture": "dncnn",
-        "build": ARCHITECTURES["dncnn"].build,
-        "licence": "BSD-3-Clause",
-        "origin": "here",
-        "citation": "none",
-        "receptive_field": 7,
-    }
-    return ModelDescriptor(**(facts | changes))
+LATER = {"result", "tasks", "output"}
+"""Entries of a card that the first format did not have."""
 
 
 @pytest.fixture
@@ -58,10 +41,23 @@ def upstream(tmp_path: Path) -> tuple[Registry, Path]:
 def test_names_keep_their_order_and_can_be_chosen_by_task() -> None:
     registry = default_registry()
     assert registry.names() == tuple(d.name for d in BUILTIN)
-    assert registry.names(Task.SR) == ("bicubic",)
+    assert registry.names(Task.SR)[-1] == "bicubic"
     assert all(d.task is Task.DENOISE for d in registry.descriptors(Task.DENOISE))
     assert "bicubic" in registry
-    assert len(registry) == len(list(registry)) == 12
+    assert len(registry) == len(list(registry)) == len(BUILTIN)
+
+
+def test_a_model_is_listed_for_every_task_that_it_serves() -> None:
+    registry = Registry([small_descriptor(name="both", task=Task.JDSR, tasks=(Task.SR,)), small_descriptor()])
+    assert registry.names(Task.JDSR) == registry.names(Task.SR) == ("both",)
+    assert registry.names(Task.DENOISE) == ("mine",)
+
+
+def test_of_several_models_all_or_none_are_added() -> None:
+    registry = Registry([small_descriptor()])
+    with pytest.raises(InputError, match="already"):
+        registry.register_all([small_descriptor(name="other"), small_descriptor()])
+    assert registry.names() == ("mine",)
 
 
 def test_unknown_names_are_answered_with_close_ones() -> None:
@@ -70,7 +66,7 @@ def test_unknown_names_are_answered_with_close_ones() -> None:
         registry.descriptor("dncn-avg1")
     with pytest.raises(InputError, match="Did you mean bicubic"):
         registry.load("Bicubic")
-    with pytest.raises(InputError, match="Known are: vst-nlm, dncnn-avg1"):
+    with pytest.raises(InputError, match=f"Known are: {BUILTIN[0].name}, {BUILTIN[1].name}"):
         registry.available("zzz")
     with pytest.raises(InputError, match="Known are: dncnn"):
         architecture("zzz")
@@ -251,7 +247,7 @@ def trained(tmp_path: Path) -> Path:
 
 def test_trained_model_becomes_one_of_the_registry(trained: Path) -> None:
     registry = default_registry()
-    descriptor = registry.register_trained(trained)
+    (descriptor,) = registry.register_trained(trained)
     assert registry.descriptor("mine") == descriptor
     assert registry.available("mine") == "here"
     model = registry.load("mine")
@@ -263,7 +259,7 @@ def test_trained_model_becomes_one_of_the_registry(trained: Path) -> None:
 
 
 def test_trained_model_keeps_its_descriptor(trained: Path) -> None:
-    descriptor = Registry().register_trained(trained)
+    (descriptor,) = Registry().register_trained(trained)
     assert dataclasses.replace(descriptor, weights=None) == small_descriptor()
     assert descriptor.weights.place is WeightsPlace.LOCAL
     assert load_state_dict(trained).card["training"] == {"steps": 5}
@@ -318,11 +314,23 @@ def test_file_without_a_card_is_no_trained_model(tmp_path: Path) -> None:
         {"devices": "cpu"},
         {"precision_cost_db": {"bfloat16": "little"}},
         {"normalization": None},
+        {"result": "brighter"},
+        {"tasks": ["dance"]},
+        {"tasks": "sr"},
+        {"output": "sim"},
+        {"architecture": "unet", "output": "sharp"},
+        {"models": []},
+        {"models": ["mine"]},
+        {"models": {}},
     ],
     ids=str,
 )
 def test_cards_that_make_no_sense(change: dict[str, Any], tmp_path: Path) -> None:
-    card = make_card(small_descriptor()) | change
+    card = make_card(small_descriptor())
+    if change.keys() & card.keys():
+        card |= change
+    else:
+        card["models"][0] |= change
     path = save(tmp_path / "mine.safetensors", small_state(), card)
     registry = Registry()
     with pytest.raises(WeightsError, match=r"mine\.safetensors has a card"):
@@ -330,12 +338,18 @@ def test_cards_that_make_no_sense(change: dict[str, Any], tmp_path: Path) -> Non
     assert len(registry) == 0
 
 
-@pytest.mark.parametrize("key", sorted(make_card(small_descriptor())))
+@pytest.mark.parametrize("key", sorted({*make_card(), *make_card(small_descriptor())["models"][0]} - LATER))
 def test_cards_that_lack_something(key: str) -> None:
     card = make_card(small_descriptor())
-    del card[key]
+    del (card if key in card else card["models"][0])[key]
     with pytest.raises(WeightsError, match="card"):
-        descriptor_of(card, Path("mine.safetensors"), "0" * 64)
+        descriptors_of(card, Path("mine.safetensors"), "0" * 64)
+
+
+def test_cards_of_the_first_format_are_read() -> None:
+    old = {key: value for key, value in make_card(small_descriptor())["models"][0].items() if key not in LATER}
+    (descriptor,) = descriptors_of({"format": 1, "training": {}, **old}, Path("mine.safetensors"), "0" * 64)
+    assert dataclasses.replace(descriptor, weights=None) == small_descriptor()
 
 
 def test_card_that_does_not_go_with_its_weights(tmp_path: Path) -> None:
@@ -347,9 +361,46 @@ def test_card_that_does_not_go_with_its_weights(tmp_path: Path) -> None:
         Registry().register_trained(enlarging)
 
 
+def test_one_file_holds_the_models_of_all_outputs(tmp_path: Path) -> None:
+    path = save_pair(tmp_path)
+    registry = Registry()
+    denoise, fine = registry.register_trained(path)
+    assert registry.names() == (denoise.name, fine.name) == ("pair-denoise", "pair-jdsr")
+    assert tuple(dataclasses.replace(d, weights=None) for d in (denoise, fine)) == unet_descriptors()
+    batch = torch.rand(1, 1, 8, 16)
+    both = small_unet().restore(batch)
+    for name, output in (("pair-denoise", "denoised"), ("pair-jdsr", "sim")):
+        network = registry.load(name).network
+        assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+        torch.testing.assert_close(network(batch), both[output], rtol=0.01, atol=0.01)
+
+
+def test_of_a_file_with_a_taken_name_nothing_is_added(tmp_path: Path) -> None:
+    registry = Registry([small_descriptor(name="pair-jdsr")])
+    with pytest.raises(InputError, match="pair-jdsr"):
+        registry.register_trained(save_pair(tmp_path))
+    assert registry.names() == ("pair-jdsr",)
+
+
+def test_output_that_the_weights_do_not_have(tmp_path: Path) -> None:
+    state = {key: value for key, value in small_unet().state_dict().items() if not key.startswith("heads.sim")}
+    path = save(tmp_path / "half.safetensors", state, make_card(*unet_descriptors()))
+    with pytest.raises(WeightsError, match=r"half\.safetensors: .*no output 'sim'"):
+        Registry().register_trained(path)
+
+
+def test_own_weights_say_what_sizes_they_need(tmp_path: Path) -> None:
+    source = WeightsSource(path="x.pth", sha256="0" * 64, licence="none")
+    denoise, _fine = unet_descriptors(weights=source, size_multiple=64, receptive_field=999)
+    torch.save(small_unet().state_dict(), tmp_path / "own.pth")
+    model = Registry([denoise]).load("pair-denoise", weights=tmp_path / "own.pth")
+    assert model.descriptor.size_multiple == small_unet().size_multiple
+    assert model.descriptor.receptive_field == small_unet().receptive_field
+
+
 def test_every_builtin_descriptor_has_a_card_that_gives_it_back() -> None:
     for descriptor in BUILTIN:
-        again = descriptor_of(make_card(descriptor), Path("x.safetensors"), "0" * 64)
+        (again,) = descriptors_of(make_card(descriptor), Path("x.safetensors"), "0" * 64)
         assert dataclasses.replace(again, weights=descriptor.weights) == descriptor
 
 

@@ -12,9 +12,10 @@ import torch
 from napari_w2s._types import NOISY_LEVELS, Level
 from napari_w2s.models.builtin import BUILTIN, default_registry
 from napari_w2s.models.classical.nlm import VSTNonLocalMeans
-from napari_w2s.models.descriptor import ModelDescriptor, RestorationModel
+from napari_w2s.models.descriptor import ModelDescriptor, RestorationModel, WeightsPlace
 
-UPSTREAM = [pytest.param(d, id=d.name) for d in BUILTIN if d.weights is not None]
+AUTHORS = [d for d in BUILTIN if d.weights is not None and d.weights.place is WeightsPlace.UPSTREAM]
+UPSTREAM = [pytest.param(d, id=d.name) for d in AUTHORS]
 CROP = (slice(128, 384), slice(128, 384))
 
 
@@ -33,7 +34,7 @@ def restore(model: RestorationModel, image: np.ndarray) -> np.ndarray:
 
 
 def test_every_level_has_both_networks() -> None:
-    levels = [(d.architecture, d.level) for d in BUILTIN if d.weights is not None]
+    levels = [(d.architecture, d.level) for d in AUTHORS]
     assert sorted(levels) == sorted((a, level) for a in ("dncnn", "memnet") for level in NOISY_LEVELS)
 
 

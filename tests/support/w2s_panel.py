@@ -87,6 +87,7 @@ class FakeRestore:
         self.scale, self.gated, self.fail = scale, gated, fail
         self.permits = threading.Semaphore(0)
         self.calls: list[tuple[Image, RestoreSettings]] = []
+        self.options: list[dict[str, Any]] = []
         self.running = threading.Event()
         self.left = threading.Event()
         self.threads: set[int] = set()
@@ -104,9 +105,10 @@ class FakeRestore:
         progress: Callable[[Progress], None],
         should_stop: StopFn,
         out: np.ndarray[Any, Any] | None,
-        **_: Any,
+        **options: Any,
     ) -> Image:
         self.calls.append((image, settings))
+        self.options.append(options)
         self.threads.add(threading.get_ident())
         self.left.clear()
         self.running.set()

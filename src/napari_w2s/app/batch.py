@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_DECISIVE = ("models", "weights", "intensity_range", "non_finite")
+_DECISIVE = ("models", "weights", "flips", "intensity_range", "non_finite")
 """Settings that decide what a result looks like; the others decide how fast it comes."""
 
 

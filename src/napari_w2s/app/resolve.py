@@ -84,7 +84,7 @@ class RestorePlan:
     model, denoiser : str or None
         The choice that is in force, the suggested one where the user made none.
     offers_denoiser : bool
-        True if a denoiser can be run first.
+        True if a denoiser can be run first: not for a model that denoises itself.
     denoise_first : bool
         True if one will.
     card : str
@@ -130,6 +130,7 @@ def resolve(
     candidates: Sequence[Candidate],
     descriptors: Iterable[ModelDescriptor],
     available: Mapping[str, str],
+    made: Mapping[str, str] | None = None,
 ) -> RestorePlan:
     """Work out what a panel shows for an intent. Changes nothing.
 
@@ -142,6 +143,8 @@ def resolve(
         All models, in the order of the registry.
     available : mapping
         By model name: ``"built in"``, ``"here"`` or ``"on demand"``.
+    made : mapping, optional
+        By model name: how it was made, where its card tells.
 
     Returns
     -------
@@ -154,11 +157,11 @@ def resolve(
     levels = tuple((c.name, c.report.level) for c in chosen if c.report is not None and c.report.level is not None)
     level = levels[0][1] if levels else None
 
-    tasks = tuple(task for task in Task if any(d.task is task for d in everything))
+    tasks = tuple(task for task in Task if any(d.serves(task) for d in everything))
     task = state.task if state.task in tasks else next(iter(tasks), None)
     models, model = _choices(everything, task, state.model, level, available)
     denoisers, denoiser = _choices(everything, Task.DENOISE, state.denoiser, level, available)
-    offers = task is Task.SR and denoiser is not None
+    offers = task is Task.SR and model is not None and not by_name[model].denoises and denoiser is not None
     denoise_first = offers and state.denoise_first
     names = tuple(n for n in (denoiser if denoise_first else None, model) if n is not None)
     stages = tuple(by_name[n] for n in names)
@@ -184,7 +187,9 @@ def resolve(
         denoise_first=denoise_first,
         denoisers=denoisers,
         denoiser=denoiser,
-        card=_card(by_name[model], models, available, levels if not denoise_first else ()) if model is not None else "",
+        card=_card(by_name[model], models, available, levels if not denoise_first else (), (made or {}).get(model, ""))
+        if model is not None
+        else "",
         settings=settings,
         title=title,
         scale=scale,
@@ -208,7 +213,7 @@ def _choices(
     if task is None:
         return (), None
     suggested = suggest_model(descriptors, task, level, available)
-    choices = tuple(ModelChoice(d.name, d.title, d.name == suggested) for d in descriptors if d.task is task)
+    choices = tuple(ModelChoice(d.name, d.title, d.name == suggested) for d in descriptors if d.serves(task))
     return choices, wanted if any(c.name == wanted for c in choices) else suggested
 
 
@@ -218,6 +223,7 @@ def _settings(state: RestoreState, names: tuple[str, ...]) -> RestoreSettings:
         device=state.device,
         precision=state.precision,
         tile=state.tile,
+        flips=state.flips,
         intensity_range=state.intensity_range,
         non_finite=state.non_finite,
     )
@@ -238,12 +244,13 @@ def _card(
     choices: tuple[ModelChoice, ...],
     available: Mapping[str, str],
     levels: tuple[tuple[str, Level], ...],
+    made: str,
 ) -> str:
     suggested = any(c.suggested and c.name == model.name for c in choices)
     facts = ["★ suggested"] if suggested and len(choices) > 1 else []
     facts.append(f"for {model.level}" if model.level is not None else "for any noise")
     facts.append(_WEIGHTS.get(available.get(model.name, ""), "weights not found"))
-    lines = [model.summary, " · ".join(facts), f"Licence: {_brief(model.licence)}"]
+    lines = [model.summary, " · ".join(facts), *made.splitlines(), f"Licence: {_brief(model.licence)}"]
     odd = [(name, level) for name, level in levels if model.level is not None and level != model.level]
     if odd:
         name, looks = odd[0]

@@ -19,6 +19,7 @@ from napari_w2s.data.image import METADATA_KEY, Image
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from napari_w2s.engine.frames import Intensities
     from napari_w2s.engine.pipeline import Pipeline
     from napari_w2s.models.registry import Registry
 
@@ -104,6 +105,7 @@ def restore_image(
     *,
     registry: Registry | None = None,
     pipeline: Pipeline | None = None,
+    intensities: Intensities | None = None,
     progress: ProgressFn | None = None,
     should_stop: StopFn | None = None,
     out: npt.NDArray[np.float32] | None = None,
@@ -119,6 +121,8 @@ def restore_image(
         Where the models are looked up; the built-in one by default.
     pipeline : Pipeline, optional
         The models, if they are loaded already (see `load_pipeline`).
+    intensities : Intensities, optional
+        Of the frame that the image is a part of (see `frame_intensities`).
     progress, should_stop : callable, optional
         See `napari_w2s.engine.predict.predict`.
     out : numpy.ndarray, optional
@@ -149,7 +153,9 @@ def restore_image(
         device=settings.device,
         precision=settings.precision,
         tile=settings.tile,
+        flips=settings.flips,
         intensity_range=settings.intensity_range or known_range(image),
+        intensities=intensities,
         non_finite=settings.non_finite,
         progress=progress,
         should_stop=should_stop,
@@ -163,6 +169,27 @@ def restore_image(
         translate=translate,
         metadata={**image.metadata, METADATA_KEY: known},
     )
+
+
+def frame_intensities(image: Image, index: tuple[int, ...], settings: RestoreSettings) -> Intensities:
+    """Measure a whole frame, so that a part of it can be restored as it would be in the whole.
+
+    Parameters
+    ----------
+    image : Image
+    index : tuple of int
+        One for each axis but the last two.
+    settings : RestoreSettings
+
+    Raises
+    ------
+    InputError
+        If the settings refuse such a frame.
+    """
+    from napari_w2s.engine.frames import measure
+
+    limits = settings.intensity_range or known_range(image)
+    return measure(np.asarray(image.data[index]), limits, settings.non_finite, spread=True)
 
 
 def known_range(image: Image) -> tuple[float, float] | None:

@@ -27,6 +27,8 @@ class RestoreSettings:
         the hardware is fast at it.
     tile : int or None
         Edge in pixels of the square tiles; None chooses from receptive field, device and memory.
+    flips : bool
+        Restore everything in its 8 orientations and take the mean: slightly better, 8 times as long.
     intensity_range : tuple of float or None
         Intensities that count as 0 and 1 for models that work on [0, 1]. None: what the release of the data says,
         else 0-255 for 8-bit images, else the frame's own minimum and maximum.
@@ -41,6 +43,7 @@ class RestoreSettings:
     device: str = "auto"
     precision: str = "auto"
     tile: int | None = None
+    flips: bool = False
     intensity_range: tuple[float, float] | None = None
     non_finite: str = "keep"
     weights: str | None = None
@@ -89,6 +92,8 @@ class RestoreSettings:
         ):
             if value != default:
                 words += [option, str(value)]
+        if self.flips:
+            words.append("--flips")
         if self.intensity_range is not None:
             words += ["--range", *(repr(float(v)).removesuffix(".0") for v in self.intensity_range)]
         return shlex.join(words)

@@ -12,7 +12,17 @@ from psygnal import SignalGroupDescriptor
 from napari_w2s._types import InputError, Task, W2SError
 from napari_w2s.app.settings import NON_FINITE_POLICIES, PRECISIONS
 
-PERSISTENT = ("task", "denoise_first", "denoiser", "device", "precision", "tile", "non_finite", "show_advanced")
+PERSISTENT = (
+    "task",
+    "denoise_first",
+    "denoiser",
+    "device",
+    "precision",
+    "tile",
+    "flips",
+    "non_finite",
+    "show_advanced",
+)
 """Fields of `RestoreState` that outlive a session. Layers, model and intensity range belong to an image instead."""
 
 
@@ -35,6 +45,8 @@ class RestoreState:
         As in `RestoreSettings`.
     tile : int or None
         Edge of the tiles in pixels; None is automatic.
+    flips : bool
+        As in `RestoreSettings`.
     intensity_range : tuple of float or None
         Intensities that count as 0 and 1; None is automatic.
     show_advanced : bool
@@ -51,6 +63,7 @@ class RestoreState:
     device: str = "auto"
     precision: str = "auto"
     tile: int | None = None
+    flips: bool = False
     intensity_range: tuple[float, float] | None = None
     non_finite: str = "keep"
     show_advanced: bool = False
@@ -64,6 +77,7 @@ class RestoreState:
             "device": self.device,
             "precision": self.precision,
             "tile": self.tile or 0,
+            "flips": self.flips,
             "non_finite": self.non_finite,
             "show_advanced": self.show_advanced,
         }
@@ -76,7 +90,7 @@ class RestoreState:
             self.precision = str(values["precision"])
         if values.get("non_finite") in NON_FINITE_POLICIES:
             self.non_finite = str(values["non_finite"])
-        for name in ("denoise_first", "show_advanced"):
+        for name in ("denoise_first", "flips", "show_advanced"):
             if isinstance(values.get(name), bool):
                 setattr(self, name, values[name])
         if isinstance(values.get("denoiser"), str):

@@ -106,8 +106,8 @@ def suggest_model(
 ) -> str | None:
     """Name the model that suits best.
 
-    A model trained for the level comes first, then those blind to the level, then those for the nearest level; of
-    equals, one that needs no download, and then the one that was registered first.
+    A model that learned the level, alone or among others, comes first, then those without training, then those for the
+    nearest level; of equals, one that needs no download, and then the one that was registered first.
 
     Parameters
     ----------
@@ -124,16 +124,17 @@ def suggest_model(
     str or None
         None if there is no model for the task.
     """
-    suited = [d for d in descriptors if d.task is task]
+    suited = [d for d in descriptors if d.serves(task)]
     if not suited:
         return None
-    return min(suited, key=lambda d: (_mismatch(d.level, level), _READINESS.get(available.get(d.name, ""), 3))).name
+    return min(suited, key=lambda d: (_mismatch(d, level), _READINESS.get(available.get(d.name, ""), 3))).name
 
 
-def _mismatch(trained: Level | None, level: Level | None) -> float:
-    """0 for a match, 0.5 for a model that takes any level, else how many levels apart the two are."""
+def _mismatch(model: ModelDescriptor, level: Level | None) -> float:
+    """0 for a match, 0.5 for a method that takes any level untrained, else how many levels apart the two are."""
+    trained = model.level
     if trained is None:
-        return 0.5
+        return 0.5 if model.weights is None else 0.0
     if level is None:
         return 1.0
     if trained not in NOISY_LEVELS:

@@ -118,15 +118,18 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[StopRequest]:
-    """Turn the first Ctrl-C (or SIGTERM) into a request to stop; the second one interrupts at once."""
+def stop_on_signal(
+    message: str = "Stopping after the current tile; once more to stop at once.",
+) -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C (or SIGTERM) into a request to stop, and say so; the second one interrupts at once."""
     request = StopRequest()
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if request():
             raise KeyboardInterrupt
         request.signal = number
-        say("Stopping after the current tile; once more to stop at once.", "yellow")
+        if message:
+            say(message, "yellow")
 
     signals = [signal.SIGINT, signal.SIGTERM]
     before = {s: signal.signal(s, ask) for s in signals}

@@ -35,7 +35,7 @@ def demo(
         made = run_demo(progress=lambda p: bars.update(task, completed=p.fraction), should_stop=stop)
     say(
         f"{made.models}: {made.psnr_noisy:.1f} dB before, {made.psnr_result:.1f} dB after, in {made.seconds:.1f} s "
-        "(simulated; PSNR against the image without noise)"
+        f"(simulated; PSNR against {made.truth})"
     )
     files = save_images(made, output)
     if has_display() if window is None else window:

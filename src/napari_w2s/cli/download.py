@@ -118,7 +118,7 @@ def _weights(registry: Registry, names: Sequence[str]) -> list[str]:
     paths = []
     for name in names:
         if registry.descriptor(name).name not in upstream:
-            raise InputError(f"{name} needs no download: it comes with the package.")
+            raise InputError(f"{name} needs no download: it comes with the package, or was trained here.")
         paths.append(upstream[name])
     return paths
 

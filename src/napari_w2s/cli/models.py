@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,10 @@ def models(
     task: Annotated[
         Task | None, typer.Option("--task", metavar="TASK", help="Only models for denoise, sr or jdsr (both in one).")
     ] = None,
+    add: Annotated[
+        Path | None,
+        typer.Option("--add", metavar="FILE", help="Copy a trained model (safetensors) among these, to use by name."),
+    ] = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -26,6 +31,11 @@ def models(
     """
     from napari_w2s.models.builtin import default_registry
 
+    if add is not None:
+        from napari_w2s.models.trained import install
+
+        typer.echo(install(add))
+        return
     registry = default_registry()
     rows = [_describe(d, registry.available(d.name)) for d in registry.descriptors(task)]
     if json:
@@ -54,6 +64,7 @@ def _describe(model: ModelDescriptor, state: str) -> dict[str, Any]:
         "name": model.name,
         "title": model.title,
         "task": str(model.task),
+        "tasks": [str(task) for task in model.tasks],
         "scale": model.scale,
         "level": None if model.level is None else str(model.level),
         "architecture": model.architecture,

@@ -79,7 +79,7 @@ def restore(
             "-m",
             metavar="MODEL",
             autocompletion=complete_model,
-            show_default="the built-in chain",
+            show_default="the built-in one",
             help="A model, or two in a row as DENOISER+SR. See: napari-w2s models",
         ),
     ] = None,
@@ -125,6 +125,9 @@ def restore(
         int | None,
         typer.Option("--tile", min=1, metavar="PIXELS", show_default="fits the memory", help="Edge of the tiles."),
     ] = None,
+    flips: Annotated[
+        bool, typer.Option("--flips", help="Average the results of 8 flips and turns: 8x slower, slightly better.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there already.")] = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -146,6 +149,7 @@ def restore(
             device=device,
             precision=precision.value,
             tile=tile,
+            flips=flips,
             intensity_range=intensity_range,
             non_finite=non_finite.value,
             weights=None if weights is None else str(weights),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -14,47 +15,74 @@ from napari_w2s.models.descriptor import Normalization
 Float = npt.NDArray[np.float32]
 
 _ROWS_AT_ONCE = 512
+_PIXELS_AT_ONCE = 2**16
 _GREATEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
 class Intensities:
-    """The affine map between a frame's own intensities and a model's.
+    """The affine maps between a frame's own intensities and a model's.
 
     Attributes
     ----------
     low, high : float
         Own intensities that count as 0 and 1.
-    fill : float
-        Own intensity that stands in for NaN and infinite pixels.
+    mean : float
+        Of the finite pixels. It stands in for NaN and infinite ones, too.
     has_non_finite : bool
+    std : float or None
+        Standard deviation of the finite pixels; None if it was not asked for.
     """
 
     low: float
     high: float
-    fill: float
+    mean: float
     has_non_finite: bool
+    std: float | None = None
 
     @property
     def span(self) -> float:
         """The own intensity difference that counts as 1; 1 for a constant frame."""
         return self.high - self.low if self.high > self.low else 1.0
 
+    @property
+    def fill(self) -> float:
+        """Own intensity that stands in for NaN and infinite pixels."""
+        return self.mean
+
     def to_model(self, pixels: npt.NDArray[Any], normalization: Normalization) -> Float:
         """Map own intensities of any real dtype to a model's, as a new float32 array without NaN or inf."""
-        values: npt.NDArray[np.floating[Any]] = pixels.astype(np.float64 if pixels.dtype.itemsize > 2 else np.float32)
+        # A mean has more digits than float32, in which whole numbers of two bytes are exact.
+        exact = pixels.dtype.itemsize > 2 or normalization is Normalization.STANDARD
+        values: npt.NDArray[np.floating[Any]] = pixels.astype(np.float64 if exact else np.float32)
         if self.has_non_finite:
             values[~np.isfinite(values)] = self.fill
-        if normalization is Normalization.UNIT:
-            values = (values - self.low) / self.span
+        zero, one = self._map(normalization)
+        if (zero, one) != (0.0, 1.0):
+            values = (values - zero) / one
         return values.astype(np.float32, copy=False)
 
     def from_model(self, values: Float, normalization: Normalization) -> Float:
-        """Map a model's result back to own intensities, in place where possible."""
-        if normalization is Normalization.UNIT:
-            values = values * np.float32(self.span)
-            values += np.float32(self.low)
+        """Map a model's result back to own intensities."""
+        zero, one = self._map(normalization)
+        if (zero, one) != (0.0, 1.0):
+            values = values * np.float32(one)
+            values += np.float32(zero)
         return values
+
+    def standardised_by(self, other: Intensities) -> Intensities:
+        """Return the same range with the mean and standard deviation of other pixels."""
+        return replace(self, mean=other.mean, std=other.std)
+
+    def _map(self, normalization: Normalization) -> tuple[float, float]:
+        """Return the own intensity that a model sees as 0, and the difference that it sees as 1."""
+        if normalization is Normalization.UNIT:
+            return self.low, self.span
+        if normalization is Normalization.STANDARD:
+            if self.std is None:
+                raise ValueError("the frame's standard deviation was not measured")
+            return self.mean, self.std or 1.0
+        return 0.0, 1.0
 
 
 def check_range(intensity_range: tuple[float, float]) -> tuple[float, float]:
@@ -67,7 +95,9 @@ def check_range(intensity_range: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None, non_finite: str) -> Intensities:
+def measure(
+    frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None, non_finite: str, *, spread: bool = False
+) -> Intensities:
     """Find a frame's intensity range and its non-finite pixels.
 
     Parameters
@@ -79,6 +109,8 @@ def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None
         the greatest finite pixel of the frame.
     non_finite : str
         ``"raise"`` refuses a frame with NaN or infinite pixels.
+    spread : bool
+        Find the standard deviation too, which takes several times as long.
 
     Raises
     ------
@@ -87,6 +119,7 @@ def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None
         there is such a pixel.
     """
     low, high, total, count = np.inf, -np.inf, 0.0, 0
+    moments = _Moments()
     for start in range(0, frame.shape[0], _ROWS_AT_ONCE):
         rows = frame[start : start + _ROWS_AT_ONCE]
         good = rows[np.isfinite(rows)] if rows.dtype.kind == "f" else rows
@@ -96,20 +129,51 @@ def measure(frame: npt.NDArray[Any], intensity_range: tuple[float, float] | None
                 raise InputError(f"Intensities reach {peak:.3g}, which float32 cannot hold. Divide them by a constant.")
             total += float(good.sum(dtype=np.float64))
             count += good.size
+            if spread:
+                moments.add(good)
     has_bad = count < frame.size
     if has_bad and non_finite == "raise":
         raise InputError(
             f"{frame.size - count} of {frame.size} pixels are NaN or infinite. Keep them as NaN in the result "
             "(non-finite: keep), fill them (fill), or repair the image first."
         )
-    fill = total / count if count else 0.0
+    constant = not low < high
+    mean = (low if constant else total / count) if count else 0.0
+    std = (0.0 if constant else moments.std) if spread else None
     if intensity_range is not None:
         low, high = check_range(intensity_range)
     elif frame.dtype == np.uint8:
         low, high = 0.0, 255.0
     elif frame.dtype == np.bool_ or not count:
         low, high = 0.0, 1.0
-    return Intensities(low, high, fill, has_bad)
+    return Intensities(low, high, mean, has_bad, std)
+
+
+class _Moments:
+    """Standard deviation of pixels that come in parts.
+
+    Squares are summed about each part's own mean, so that an offset costs no digits, and parts are joined after
+    T. F. Chan et al., "Algorithms for Computing the Sample Variance", The American Statistician 37, 1983.
+    """
+
+    def __init__(self) -> None:
+        self._count, self._mean, self._squares = 0, 0.0, 0.0
+
+    def add(self, pixels: npt.NDArray[Any]) -> None:
+        flat = pixels.ravel()
+        for start in range(0, flat.size, _PIXELS_AT_ONCE):
+            part = flat[start : start + _PIXELS_AT_ONCE].astype(np.float64)
+            own = float(part.mean())
+            part -= own
+            count, change = self._count + part.size, own - self._mean
+            self._squares += float(np.square(part, out=part).sum()) + change**2 * self._count * part.size / count
+            self._mean += change * part.size / count
+            self._count = count
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of all that was added."""
+        return sqrt(self._squares / self._count)
 
 
 def put_nan(result: Float, region: tuple[slice, slice], frame: npt.NDArray[Any], zoom: int) -> None:

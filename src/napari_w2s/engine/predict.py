@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from napari_w2s._types import InputError, Progress, ProgressFn, StopFn
 from napari_w2s.engine.frames import Float, Intensities, Padded, measure, put_nan
 from napari_w2s.engine.runner import Runner
-from napari_w2s.models.descriptor import RestorationModel
+from napari_w2s.models.descriptor import Normalization, RestorationModel
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -48,7 +49,9 @@ def predict(
     precision: str = "auto",
     tile: int | None = None,
     batch: int | None = None,
+    flips: bool = False,
     intensity_range: tuple[float, float] | None = None,
+    intensities: Intensities | None = None,
     non_finite: str = "keep",
     progress: ProgressFn | None = None,
     should_stop: StopFn | None = None,
@@ -72,9 +75,15 @@ def predict(
         memory.
     batch : int, optional
         Tiles per call of the network, at most.
+    flips : bool
+        Restore every tile in its 8 orientations (turned by right angles, and mirrored) and take the mean. It takes 8
+        times as long.
     intensity_range : (float, float), optional
         Intensities that count as 0 and 1 for models that work on [0, 1]. By default 0-255 for uint8 and the frame's
         own range for other types.
+    intensities : Intensities, optional
+        Of the frame that `image` is a part of (see `napari_w2s.engine.frames.measure`), so that the part comes out as
+        in the whole; `intensity_range` is then not used. By default measured frame by frame.
     non_finite : {"keep", "fill", "raise"}
         What becomes of NaN and infinite pixels: NaN in the result; replaced by what the model makes of the frame's
         mean; an error. Around them the model sees the frame's mean in every case.
@@ -100,8 +109,10 @@ def predict(
     shape = (*image.shape[:-2], image.shape[-2] * scale, image.shape[-1] * scale)
     if non_finite not in ("keep", "fill", "raise"):
         raise InputError(f"non_finite must be keep, fill or raise; got {non_finite!r}.")
-    runners = [Runner(stage, device=device, precision=precision, tile=tile, batch=batch) for stage in model.stages]
-    job = _Job(runners, intensity_range, non_finite, should_stop or _never)
+    runners = [
+        Runner(stage, device=device, precision=precision, tile=tile, batch=batch, flips=flips) for stage in model.stages
+    ]
+    job = _Job(runners, intensity_range, intensities, non_finite, should_stop or _never)
     if out is None and _is_dask(image):
         return _lazily(job, image, scale)
     if out is None:
@@ -151,24 +162,29 @@ class _Job:
         self,
         runners: list[Runner],
         intensity_range: tuple[float, float] | None,
+        intensities: Intensities | None,
         non_finite: str,
         should_stop: StopFn,
     ) -> None:
         self.runners, self.intensity_range, self.non_finite = runners, intensity_range, non_finite
-        self.should_stop = should_stop
+        self.intensities, self.should_stop = intensities, should_stop
         self._lock = threading.Lock()
 
     def restore(self, frame: npt.NDArray[Any], out: Float, part_done: PartFn) -> None:
         """Restore one frame ``(H, W)`` into `out`; `part_done` gets input pixels and the finished region."""
         if not frame.size:
             return
-        intensities = measure(frame, self.intensity_range, self.non_finite)
+        intensities = self.intensities or measure(
+            frame, self.intensity_range, self.non_finite, spread=_standardises(self.runners[0])
+        )
         source: npt.NDArray[Any] = frame
-        for runner in self.runners[:-1]:
+        for runner, following in pairwise(self.runners):
             scale = runner.descriptor.scale
             between = np.empty((source.shape[0] * scale, source.shape[1] * scale), np.float32)
             self._run(runner, source, intensities, between, lambda pixels, _region: part_done(pixels, None))
             source = between
+            if _standardises(following):
+                intensities = intensities.standardised_by(measure(between, None, "keep", spread=True))
         zoom = out.shape[0] // frame.shape[0]
 
         def finish(pixels: float, region: tuple[slice, slice]) -> None:
@@ -186,13 +202,13 @@ class _Job:
         target: Float,
         part_done: Callable[[float, tuple[slice, slice]], None],
     ) -> None:
-        normalization = runner.descriptor.normalization
+        way_in, way_back = runner.descriptor.normalization, runner.descriptor.way_back
         scale = runner.descriptor.scale
         height, width = target.shape
         padded = Padded(source, runner.descriptor.size_multiple)
 
         def read(rows: slice, columns: slice) -> Float:
-            return intensities.to_model(padded.read(rows, columns), normalization)
+            return intensities.to_model(padded.read(rows, columns), way_in)
 
         def emit(region: tuple[slice, slice], values: Float) -> None:
             rows, columns = (
@@ -202,7 +218,7 @@ class _Job:
             if rows.start >= height or columns.start >= width:
                 return
             values = values[: rows.stop - rows.start, : columns.stop - columns.start]
-            target[rows, columns] = intensities.from_model(values, normalization)
+            target[rows, columns] = intensities.from_model(values, way_back)
             part_done(values.size / scale**2, (rows, columns))
 
         whole = read(slice(0, source.shape[0]), slice(0, source.shape[1])) if runner.descriptor.frame_context else None
@@ -222,6 +238,10 @@ class _Job:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock())
+
+
+def _standardises(runner: Runner) -> bool:
+    return Normalization.STANDARD in (runner.descriptor.normalization, runner.descriptor.way_back)
 
 
 def _lazily(job: _Job, image: da.Array, scale: int) -> da.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -48,8 +49,8 @@ def prepare(network: nn.Module, device: torch.device, dtype: torch.dtype = torch
     """Return a copy of a network made ready for inference.
 
     Batch norms that follow a convolution are folded into it, weights go to `device` in channels-last layout, and for
-    a lower precision the convolutions inside compute in `dtype`. The first and last convolutions, which see single
-    intensities, stay in float32, and so does every sum with the input.
+    a lower precision the convolutions inside compute in `dtype`. The first and last convolutions of every path, which
+    read and write intensities, stay in float32, and so does every sum with the input.
 
     Parameters
     ----------
@@ -104,14 +105,37 @@ def _simplify(graph: fx.GraphModule) -> fx.GraphModule:
 
 
 def _lower_precision(network: nn.Module, dtype: torch.dtype) -> None:
+    ends = _ends(network) if isinstance(network, fx.GraphModule) else set()
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.Conv2d):
-            sees_intensities = module.in_channels == 1 or module.out_channels == 1
+            sees_intensities = name in ends or 1 in (module.in_channels, module.out_channels)
             _set_module(network, name, CastingConv(module, torch.float32 if sees_intensities else dtype))
         elif isinstance(module, nn.PReLU):
             rectifier = CastingPReLU(module.num_parameters)
             rectifier.weight = module.weight
             _set_module(network, name, rectifier)
+
+
+def _ends(graph: fx.GraphModule) -> set[str]:
+    """Return the names of the convolutions that are the first or the last one on some path through the network."""
+    modules = dict(graph.named_modules())
+
+    def reach(start: str, neighbours: Callable[[fx.Node], Iterable[fx.Node]]) -> set[str]:
+        found: set[str] = set()
+        seen: set[fx.Node] = set()
+        queue = [node for node in graph.graph.nodes if node.op == start]
+        while queue:
+            node = queue.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if node.op == "call_module" and isinstance(modules[str(node.target)], nn.Conv2d):
+                found.add(str(node.target))
+            else:
+                queue.extend(neighbours(node))
+        return found
+
+    return reach("placeholder", lambda node: node.users) | reach("output", lambda node: node.all_input_nodes)
 
 
 def _set_module(root: nn.Module, name: str, module: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import groupby
 from typing import Any
 
@@ -29,6 +30,7 @@ _BAND_PIXELS = 32_768
 _MIN_BAND_ROWS = 16
 _MIN_TILE = 16
 _BLEND_OVERLAP = 32
+_ORIENTATIONS = tuple((turns, mirror) for mirror in (False, True) for turns in range(4))
 
 ReadFn = Callable[[slice, slice], Float]
 """Gives the model's input for rows and columns of the frame."""
@@ -75,6 +77,8 @@ class Runner:
         Edge of the tiles' cores in pixels; None chooses bands or tiles by receptive field, device and memory.
     batch : int or None
         Tiles per call of the network; None chooses by memory on a GPU, and 1 on the CPU.
+    flips : bool
+        Take the mean over a tile's 8 orientations.
     """
 
     def __init__(
@@ -85,15 +89,17 @@ class Runner:
         precision: str = "auto",
         tile: int | None = None,
         batch: int | None = None,
+        flips: bool = False,
     ) -> None:
         self.model = model
         self.descriptor = model.descriptor
         self.device = choose_device(device, model.descriptor.devices)
         self.dtype = choose_precision(model, self.device, precision)
         self.tile = tile
+        self._orientations = _ORIENTATIONS if flips else _ORIENTATIONS[:1]
         plain_torch = not self.descriptor.frame_context
         self._network = prepare(model.network, self.device, self.dtype) if plain_torch else model.network
-        in_bands = self.device.type == "cpu" and tile is None and self.descriptor.size_multiple == 1
+        in_bands = self.device.type == "cpu" and tile is None and not flips and self.descriptor.size_multiple == 1
         self._streamer = Streamer.build(self._network) if in_bands else None
         per_pixel = bytes_per_pixel(self._network)
         pixels = max(_MIN_TILE**2, memory_budget(self.device) // per_pixel)
@@ -144,12 +150,19 @@ class Runner:
         size = (self.tile, self.tile) if self.tile else choose_size(shape, halo, self._limits.max_pixels, multiple)
         return plan(shape, size, halo, multiple)
 
-    def _call(self, batch: npt.NDArray[np.float32], context: Any) -> Float:
+    def _call(self, batch: npt.NDArray[np.float32], context: Any, should_stop: StopFn) -> Float:
         """Run the network on ``(N, H, W)`` and return ``(N, scale * H, scale * W)``."""
+
+        def answer(orientation: tuple[int, bool]) -> torch.Tensor:
+            _poll(should_stop)
+            given = _turned(x, *orientation).contiguous(memory_format=torch.channels_last)
+            y = self._network(given, context) if self.descriptor.frame_context else self._network(given)
+            return _turned_back(y[:, :1].float(), *orientation)
+
         with torch.inference_mode():
             x = torch.from_numpy(batch[:, None]).to(self.device, memory_format=torch.channels_last)
-            y = self._network(x, context) if self.descriptor.frame_context else self._network(x)
-            out: Float = y[:, 0].float().cpu().numpy()
+            total = reduce(torch.add, map(answer, self._orientations))
+            out: Float = (total / len(self._orientations))[:, 0].cpu().numpy()
         return out
 
     def _run_tiles(
@@ -158,10 +171,11 @@ class Runner:
         queue = list(tiles)
         scale = self.descriptor.scale
         while queue:
-            _poll(should_stop)
             group = _alike(queue, self._batch_size(queue[0]))
             try:
-                results = self._call(np.stack([read(*(slice(*s) for s in t.read)) for t in group]), context)
+                results = self._call(
+                    np.stack([read(*(slice(*s) for s in t.read)) for t in group]), context, should_stop
+                )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -243,8 +257,7 @@ class Runner:
             out.fill(0)
             try:
                 for tile, weights in plan_blended(shape, size, _BLEND_OVERLAP, multiple, scale):
-                    _poll(should_stop)
-                    result = self._call(read(*(slice(*s) for s in tile.read))[None], context)[0]
+                    result = self._call(read(*(slice(*s) for s in tile.read))[None], context, should_stop)[0]
                     out[tile.target(scale)] += result * weights
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -261,6 +274,17 @@ class Runner:
 def _poll(should_stop: StopFn) -> None:
     if should_stop():
         raise Cancelled("Stopped. The parts that were finished are kept in the output array.")
+
+
+def _turned(x: torch.Tensor, turns: int, mirror: bool) -> torch.Tensor:
+    """Mirror ``(N, C, H, W)``, then turn it by right angles."""
+    x = x.flip(3) if mirror else x
+    return torch.rot90(x, turns, (2, 3)) if turns else x
+
+
+def _turned_back(x: torch.Tensor, turns: int, mirror: bool) -> torch.Tensor:
+    x = torch.rot90(x, -turns, (2, 3)) if turns else x
+    return x.flip(3) if mirror else x
 
 
 def _alike(queue: list[Tile], count: int) -> list[Tile]:

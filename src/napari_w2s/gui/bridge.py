@@ -16,6 +16,7 @@ import numpy.typing as npt
 from napari_w2s._types import InputError
 from napari_w2s.app.resolve import Candidate
 from napari_w2s.app.suggest import ImageReport
+from napari_w2s.app.train_material import Material
 from napari_w2s.data.image import Image
 from napari_w2s.gui.layers import image_from_layer_data
 from napari_w2s.gui.samples import PLACEHOLDER_KEY
@@ -29,6 +30,10 @@ T = TypeVar("T")
 
 NAN_FILL_BYTES = 512 * 2**20
 """Results up to this size start as NaN, which napari draws transparent; filling larger ones would block the window."""
+
+
+PREVIEW_KEY = "w2s_training_preview"
+"""Key in the metadata of a layer that shows how a training goes, which no panel takes for an image of the user's."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,11 @@ def is_image(layer: Layer) -> bool:
     return isinstance(layer, ImageLayer)
 
 
+def is_preview(layer: Layer) -> bool:
+    """Tell whether a layer shows how a training goes."""
+    return PREVIEW_KEY in layer.metadata
+
+
 def problem_of(layer: Layer) -> str | None:
     """Say why an image layer cannot be restored, and what to do; None if it can."""
     if PLACEHOLDER_KEY in layer.metadata:
@@ -85,6 +95,23 @@ def problem_of(layer: Layer) -> str | None:
 def candidate_of(layer: Layer, report: ImageReport | None = None) -> Candidate:
     """Describe an image layer as a candidate for restoration."""
     return Candidate(layer_id(layer), layer.name, problem_of(layer), report, source_of(layer))
+
+
+def materials(layers: LayerList) -> tuple[Material, ...]:
+    """Describe the image layers as something to learn from, the top one first."""
+    return tuple(material_of(layer) for layer in reversed(layers) if is_image(layer) and not is_preview(layer))
+
+
+def material_of(layer: Layer) -> Material:
+    """Describe an image layer as something to learn from. No pixel is read."""
+    problem = problem_of(layer)
+    shape = tuple(int(n) for n in _full_data(layer).shape)
+    if problem is None and len(shape) < 2:
+        problem = f"{layer.name} has no axes y and x. Choose another layer."
+    if problem is not None:
+        return Material(layer_id(layer), layer.name, shape, (), problem=problem)
+    image = snapshot_of(layer).image
+    return Material(layer_id(layer), layer.name, shape, image.axes, image.w2s)
 
 
 def source_of(layer: Layer) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.compat import isalive
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QFont, QResizeEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -22,6 +23,14 @@ from qtpy.QtWidgets import (
 from napari_w2s.app.resolve import LayerRow
 
 MAX_ROWS = 6
+
+_BREAKS = (" with ", ", about ")
+"""Where the text of a button may go on in a second line."""
+
+
+def is_alive(widget: QObject) -> bool:
+    """Tell whether Qt still has an object that Python holds."""
+    return bool(isalive(widget))  # type: ignore[no-untyped-call]
 
 
 def heading(text: str) -> QLabel:
@@ -203,8 +212,9 @@ class Fold(QWidget):
         self._show(is_open=is_open)
 
     def set_title(self, text: str) -> None:
-        """Change the title."""
+        """Change the title; without one there is no button, and the content stays as it is."""
         self._button.setText(text)
+        self._button.setVisible(bool(text))
 
     def _on_toggled(self, checked: bool) -> None:
         self._show(is_open=checked)
@@ -254,9 +264,10 @@ class ActionButton(QPushButton):
         room = max(40, self.width() - 20)
         metrics = self.fontMetrics()
         lines = [self._full]
-        head, with_, tail = self._full.partition(" with ")
-        if metrics.horizontalAdvance(self._full) > room and with_:
-            lines = [head, f"with {tail}"]
+        mark = next((mark for mark in _BREAKS if mark in self._full), "")
+        if metrics.horizontalAdvance(self._full) > room and mark:
+            head, _, tail = self._full.partition(mark)
+            lines = [head, f"{mark.lstrip(', ')}{tail}"]
         elided = [metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, room) for line in lines]
         text = "\n".join(elided).replace("&", "&&")
         if text != self.text():

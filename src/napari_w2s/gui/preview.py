@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -134,22 +134,3 @@ def crop(image: Image, window: Window) -> Image:
     corner = (*window.index, window.halo_rows.start, window.halo_columns.start)
     translate = tuple(t + s * c for t, s, c in zip(image.translate, image.scale, corner, strict=True))
     return image.replace(data=image.data[where], translate=translate)
-
-
-def frame_range(image: Image, index: tuple[int, ...]) -> tuple[float, float] | None:
-    """Return the range that a whole frame is brought to [0, 1] from, so that its part is treated the same.
-
-    Reads the frame; for use in a thread.
-
-    Returns
-    -------
-    (float, float) or None
-        None where the range follows from the type of the data, or no range can be told.
-    """
-    if np.dtype(image.data.dtype).kind == "b" or np.dtype(image.data.dtype) == np.uint8:
-        return None
-    frame: Any = np.asarray(image.data[index])
-    finite = frame[np.isfinite(frame)]
-    if not finite.size or finite.min() == finite.max():
-        return None
-    return float(finite.min()), float(finite.max())

@@ -12,9 +12,12 @@ from qtpy.QtGui import QGuiApplication, QKeyEvent
 
 from napari_w2s._types import Task, W2SError
 from napari_w2s.app.resolve import Candidate, RestorePlan, resolve
+from napari_w2s.app.shared_models import SharedModels
 from napari_w2s.app.state import PERSISTENT, RestoreState, RunStatus
 from napari_w2s.app.suggest import describe_image
+from napari_w2s.app.train_use import how_made
 from napari_w2s.gui import bridge, defaults
+from napari_w2s.gui.parts import is_alive
 from napari_w2s.gui.restore_view import RestoreView
 from napari_w2s.gui.runner import Runner
 from napari_w2s.gui.settings import PluginStore, Store
@@ -37,7 +40,9 @@ class RestoreWidget(RestoreView):
     restore, load : callable, optional
         The use cases, see `RestoreFn` and `LoadFn`; those of `napari_w2s.app.restore` by default.
     registry : Registry, optional
-        The models on offer; the built-in ones by default.
+        The models on offer; those of the session by default.
+    models : SharedModels, optional
+        The same, where other panels may add to them.
     describe : callable, optional
         Makes an `ImageReport` of an `Image`.
     devices : callable, optional
@@ -63,15 +68,18 @@ class RestoreWidget(RestoreView):
         restore: RestoreFn | None = None,
         load: LoadFn | None = None,
         registry: Registry | None = None,
+        models: SharedModels | None = None,
         describe: Callable[[Any], Any] = describe_image,
         devices: Callable[[], Sequence[str]] = defaults.devices,
         store: Store | None = None,
     ) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._registry = registry if registry is not None else defaults.registry()
+        self._models = models or (SharedModels(registry) if registry is not None else defaults.models())
+        self._registry = self._models.registry
         self._store = store if store is not None else PluginStore("restore")
         self._available: dict[str, str] = {}
+        self._made: dict[str, str] = {}
         self._notice = ""
         self.state = RestoreState()
         self.state.recall(self._store.load())
@@ -97,6 +105,8 @@ class RestoreWidget(RestoreView):
         """Stop all work, wait for it, and let go of the viewer. The panel is dead afterwards."""
         self.runner.close()
         _abandon(self.runner, self._watcher, self._device_job)
+        self._models.changed.disconnect(self._on_models)
+        self._models.wanted.disconnect(self._on_wanted)
 
     def preview(self) -> None:
         """Restore what is on screen of the active layer if it is chosen, else of the topmost chosen one."""
@@ -156,6 +166,8 @@ class RestoreWidget(RestoreView):
         self.runner.status_changed.connect(self._on_status)
         self._watcher.changed.connect(self._refresh)
         self._watcher.inserted.connect(self._on_inserted)
+        self._models.changed.connect(self._on_models)
+        self._models.wanted.connect(self._on_wanted)
 
     def _choose(self, name: str, value: Any) -> None:
         setattr(self.state, name, value)
@@ -199,8 +211,20 @@ class RestoreWidget(RestoreView):
         if layer is not None and layer.visible and not self.plan.chosen and not self.runner.status.busy:
             self.state.layers = (identity,)
 
+    def _on_models(self) -> None:
+        if is_alive(self):
+            self._find_weights()
+            self._refresh()
+
+    def _on_wanted(self, name: str) -> None:
+        if is_alive(self):
+            self.state.task = self._registry.descriptor(name).task
+            self.state.model = name
+
     def _find_weights(self) -> None:
         self._available = {d.name: self._registry.available(d.name) for d in self._registry.descriptors()}
+        new = [d for d in self._registry.descriptors() if d.name not in self._made]
+        self._made.update({d.name: how_made(d) for d in new})
 
     def _first_choice(self) -> tuple[str, ...]:
         """Return the restorable layers that are selected and shown, or else the topmost one, shown if possible."""
@@ -228,7 +252,9 @@ class RestoreWidget(RestoreView):
     def _refresh(self) -> None:
         """Show what intent, layers and run come to."""
         self.candidates = self._watcher.candidates(self.runner.own_layers)
-        self.plan = plan = resolve(self.state, self.candidates, self._registry.descriptors(), self._available)
+        self.plan = plan = resolve(
+            self.state, self.candidates, self._registry.descriptors(), self._available, self._made
+        )
         status = self.runner.status
         self.show_plan(plan, self.state)
         self.bar.show_plan(plan, status, "" if self.command() else _NO_COMMAND)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from math import prod
 from typing import Any
@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_w2s._types import Cancelled, InputError, Progress, StopFn, W2SError
+from napari_w2s.app.restore import frame_intensities
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.app.state import FinishReason
 from napari_w2s.data.image import Image
-from napari_w2s.gui.preview import Window, crop, frame_range
+from napari_w2s.gui.preview import Window, crop
 
 logger = logging.getLogger(__name__)
 
@@ -148,13 +149,11 @@ class PreviewTask:
         """Do it, and return the part without its halo."""
         loaded = _load(self.load, self.settings, report, stop)
         report(Phase(f"Previewing {self.image.name} …", counts_anew=True))
-        settings = self.settings
-        if settings.intensity_range is None:
-            # The part alone may span less than the frame, and would then be scaled differently.
-            settings = replace(settings, intensity_range=frame_range(self.image, self.window.index))
         result = self.restore(
             crop(self.image, self.window),
-            settings,
+            self.settings,
+            # The part alone may span less than the frame, and would then be scaled differently.
+            intensities=frame_intensities(self.image, self.window.index, self.settings),
             progress=lambda progress: report(Step(progress)),
             should_stop=stop,
             out=None,

@@ -56,8 +56,9 @@ class LayerWatcher:
             self._watch(layer)
 
     def candidates(self, without: Collection[str] = ()) -> tuple[Candidate, ...]:
-        """Return the image layers as napari lists them, the top one first, but for those `without`."""
-        layers = [layer for layer in reversed(self._viewer.layers) if bridge.is_image(layer)]
+        """Return the image layers as napari lists them, the top one first, but for previews and those `without`."""
+        images = [layer for layer in reversed(self._viewer.layers) if bridge.is_image(layer)]
+        layers = [layer for layer in images if not bridge.is_preview(layer)]
         return tuple(
             bridge.candidate_of(layer, self._reports.get(identity))
             for layer in layers
@@ -130,7 +131,7 @@ class LayerWatcher:
     def _on_list_event(self, event: Any) -> None:
         if event.type == "inserted":
             self._watch(event.value)
-            if bridge.is_image(event.value):
+            if bridge.is_image(event.value) and not bridge.is_preview(event.value):
                 self.inserted.emit(bridge.layer_id(event.value))
         elif event.type == "removed" and bridge.is_image(event.value):
             identity = bridge.layer_id(event.value)

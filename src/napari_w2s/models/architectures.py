@@ -23,14 +23,17 @@ class Deferred:
     module : str
         Full name of its module.
     name : str
+    options : tuple of (str, object)
+        Keyword arguments that it is always called with.
     """
 
     module: str
     name: str
+    options: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Import the function and call it."""
-        return getattr(import_module(self.module), self.name)(*args, **kwargs)
+        return getattr(import_module(self.module), self.name)(*args, **{**dict(self.options), **kwargs})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ class Architecture:
     citation : str
         Paper, in one line.
     has_weights : bool
+    outputs : tuple of str
+        What a network of it may answer with, where there is a choice: ``build`` then takes one of them as ``output``.
     frame_context : bool
         See `napari_w2s.models.descriptor.ModelDescriptor`.
     """
@@ -58,12 +63,28 @@ class Architecture:
     module: str
     citation: str
     has_weights: bool = True
+    outputs: tuple[str, ...] = ()
     frame_context: bool = False
 
     @property
     def build(self) -> Deferred:
         """Function that rebuilds the network from a state dict (None for a method without weights)."""
         return Deferred(self.module, "build")
+
+    def build_for(self, output: str | None) -> Deferred:
+        """Return the function that rebuilds the network so that it answers with one of its outputs.
+
+        Raises
+        ------
+        InputError
+            If networks of this kind have no such output.
+        """
+        if output is None:
+            return self.build
+        if output not in self.outputs:
+            has = f"only {', '.join(self.outputs)}" if self.outputs else "and no choice of outputs"
+            raise InputError(f"{self.title} has no output {output!r}, {has}.")
+        return Deferred(self.module, "build", (("output", output),))
 
     @property
     def create(self) -> Deferred:
@@ -87,6 +108,13 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 module=f"{_NETWORKS}.memnet",
                 citation="Y. Tai et al., MemNet: A Persistent Memory Network for Image Restoration, ICCV 2017, "
                 "arXiv:1708.02209",
+            ),
+            Architecture(
+                name="unet",
+                title="U-Net",
+                module=f"{_NETWORKS}.unet",
+                citation="O. Ronneberger, P. Fischer, T. Brox, U-Net, MICCAI 2015, arXiv:1505.04597",
+                outputs=("denoised", "sim"),
             ),
             Architecture(
                 name="vst-nlm",

@@ -8,11 +8,9 @@ from typing import Any
 
 from napari_w2s._types import NOISY_LEVELS, Level, Task
 from napari_w2s.models.architectures import ARCHITECTURES
-from napari_w2s.models.descriptor import ModelDescriptor, Normalization, WeightsSource
+from napari_w2s.models.descriptor import ModelDescriptor, Normalization, WeightsPlace, WeightsSource
 from napari_w2s.models.registry import Registry
-
-DEFAULT_MODELS = ("vst-nlm", "bicubic")
-"""What restores an image if nothing else is asked for: a chain of models that need no download."""
+from napari_w2s.models.trained import add_trained
 
 _UPSTREAM = "https://github.com/IVRL/w2s/tree/929e43b3b2db609f7b89b38896e8aaf2a125d0c3"
 _UPSTREAM_LICENCE = (
@@ -20,6 +18,11 @@ _UPSTREAM_LICENCE = (
     "for research; ask the authors before any other use."
 )
 _OWN_LICENCE = "BSD-3-Clause"
+_OWN_ORIGIN = "https://arxiv.org/abs/2003.05961"
+
+_UNET_FILE = "models/weights/w2s-unet.safetensors"
+_UNET_SHA256: str | None = None
+"""Of the packaged U-Net; None as long as there is none."""
 
 _DNCNN = {
     Level.AVG1: ("D_1", "fccf31bc69bb29c098618e098fbe84bcd8e8d081f557d54f166443f7cc81f2f1"),
@@ -100,7 +103,54 @@ def _classical(architecture: str, **facts: Any) -> ModelDescriptor:
     )
 
 
+def packaged_unet(sha256: str) -> tuple[ModelDescriptor, ...]:
+    """Describe the two models that the packaged U-Net makes: one trunk, two outputs.
+
+    Parameters
+    ----------
+    sha256 : str
+        Hash of its weights file.
+    """
+    method = ARCHITECTURES["unet"]
+
+    def describe(**facts: Any) -> ModelDescriptor:
+        return ModelDescriptor(
+            architecture="unet",
+            build=method.build_for(facts["output"]),
+            citation=method.citation,
+            licence=_OWN_LICENCE,
+            origin=_OWN_ORIGIN,
+            normalization=Normalization.STANDARD,
+            size_multiple=8,
+            receptive_field=317,
+            weights=WeightsSource(path=_UNET_FILE, sha256=sha256, licence=_OWN_LICENCE, place=WeightsPlace.PACKAGED),
+            **facts,
+        )
+
+    return (
+        describe(
+            name="w2s-denoise",
+            title="W2S denoise",
+            task=Task.DENOISE,
+            output="denoised",
+            summary="A U-Net that learned all noise levels of W2S at once, at any intensity scale: the first choice.",
+        ),
+        describe(
+            name="w2s-jdsr",
+            title="W2S denoise + super-resolve",
+            task=Task.JDSR,
+            tasks=(Task.SR,),
+            output="sim",
+            # How bright SIM images are does not follow from the widefield image.
+            result=Normalization.UNIT,
+            scale=2,
+            summary="The same U-Net, which learned what SIM shows of the same field: denoises and doubles the pixels.",
+        ),
+    )
+
+
 BUILTIN: tuple[ModelDescriptor, ...] = (
+    *(packaged_unet(_UNET_SHA256) if _UNET_SHA256 else ()),
     _classical(
         "vst-nlm",
         task=Task.DENOISE,
@@ -141,6 +191,12 @@ BUILTIN: tuple[ModelDescriptor, ...] = (
 """All models that come with the package, in the order in which a person should see them."""
 
 
+DEFAULT_MODELS = ("w2s-jdsr",) if _UNET_SHA256 else ("vst-nlm", "bicubic")
+"""What restores an image if nothing else is asked for: models that need no download, and that double its pixels."""
+
+
 def default_registry() -> Registry:
-    """Return a new registry with all models that come with the package."""
-    return Registry(BUILTIN)
+    """Return a new registry with all models that come with the package, and then those that the user has trained."""
+    registry = Registry(BUILTIN)
+    add_trained(registry)
+    return registry

@@ -1,4 +1,4 @@
-"""The card of a trained model: plain JSON in its weights file, from which its descriptor is made again."""
+"""The card of a weights file: plain JSON, from which the descriptors of the models in the file are made again."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from napari_w2s._types import InputError, Level, Task, WeightsError
 from napari_w2s.models.architectures import architecture
 from napari_w2s.models.descriptor import ModelDescriptor, Normalization, WeightsPlace, WeightsSource
 
-FORMAT = 1
-"""Version of the card's layout."""
+FORMAT = 2
+"""Version of the card's layout. In format 1 the entries of the file's only model stood beside the facts."""
 
 _TEXTS = ("name", "title", "summary", "architecture", "licence", "origin", "citation")
 
 
-def make_card(descriptor: ModelDescriptor, **facts: Any) -> dict[str, Any]:
-    """Write down a descriptor as JSON.
+def make_card(*descriptors: ModelDescriptor, **facts: Any) -> dict[str, Any]:
+    """Write down descriptors as JSON.
 
     Parameters
     ----------
-    descriptor : ModelDescriptor
-        Its `build` and `weights` are left out: they follow from the architecture and the file.
+    *descriptors : ModelDescriptor
+        The models that the file's weights make: more than one where they differ in the output that answers. `build` and
+        `weights` are left out: they follow from architecture, output and file.
     **facts
         Anything else worth keeping that is plain JSON, e.g. ``training={...}``, ``metrics={...}``, ``date="..."``.
 
@@ -32,23 +33,29 @@ def make_card(descriptor: ModelDescriptor, **facts: Any) -> dict[str, Any]:
     dict
         For `napari_w2s.models.checkpoint.save`.
     """
-    card = {
+    return {**facts, "format": FORMAT, "models": [_entries(descriptor) for descriptor in descriptors]}
+
+
+def _entries(descriptor: ModelDescriptor) -> dict[str, Any]:
+    entries = {
         field.name: getattr(descriptor, field.name)
         for field in dataclasses.fields(descriptor)
         if field.name not in ("build", "weights", "frame_context")
     }
     plain = {
         "task": str(descriptor.task),
+        "tasks": [str(task) for task in descriptor.tasks],
         "level": None if descriptor.level is None else str(descriptor.level),
         "normalization": str(descriptor.normalization),
+        "result": None if descriptor.result is None else str(descriptor.result),
         "devices": list(descriptor.devices),
         "precision_cost_db": dict(descriptor.precision_cost_db),
     }
-    return {**facts, "format": FORMAT, **card, **plain}
+    return {**entries, **plain}
 
 
-def descriptor_of(card: Mapping[str, Any], path: Path, sha256: str) -> ModelDescriptor:
-    """Make the descriptor of a model from its card.
+def descriptors_of(card: Mapping[str, Any], path: Path, sha256: str | None = None) -> tuple[ModelDescriptor, ...]:
+    """Make the descriptors of the models of a weights file from its card.
 
     Parameters
     ----------
@@ -56,48 +63,63 @@ def descriptor_of(card: Mapping[str, Any], path: Path, sha256: str) -> ModelDesc
         What `make_card` wrote.
     path : Path
         The weights file.
-    sha256 : str
-        Its hash.
+    sha256 : str, optional
+        Its hash, if the models are to be those of this very file.
 
     Returns
     -------
-    ModelDescriptor
-        With `path` as its local weights.
+    tuple of ModelDescriptor
+        At least one, with `path` as their local weights.
 
     Raises
     ------
     WeightsError
         If the card is of a later format, or an entry is missing or wrong.
     """
-    if card.get("format") != FORMAT:
+    version = card.get("format")
+    if version not in (1, FORMAT):
         raise WeightsError(
-            f"{path} has a card of format {card.get('format')!r}, and this version reads {FORMAT}. Update napari-w2s."
+            f"{path} has a card of format {version!r}, and this version reads 1 and {FORMAT}. Update napari-w2s."
         )
     try:
-        texts = {key: _typed(card, key, str) for key in _TEXTS}
-        method = architecture(texts["architecture"])
-        receptive_field = None if card["receptive_field"] is None else _positive(card, "receptive_field")
-        costs = {str(key): float(value) for key, value in _typed(card, "precision_cost_db", dict).items()}
-        return ModelDescriptor(
-            **texts,
-            scale=_positive(card, "scale"),
-            size_multiple=_positive(card, "size_multiple"),
-            task=Task(card["task"]),
-            level=None if card["level"] is None else Level(card["level"]),
-            normalization=Normalization(card["normalization"]),
-            receptive_field=receptive_field,
-            devices=tuple(str(device) for device in _typed(card, "devices", list)),
-            precision_cost_db=costs,
-            frame_context=method.frame_context,
-            build=method.build,
-            weights=WeightsSource(
-                path=str(path.resolve()), sha256=sha256, licence=texts["licence"], place=WeightsPlace.LOCAL
-            ),
-        )
+        models = [card] if version == 1 else _typed(card, "models", list)
+        if not models:
+            raise ValueError("it names no model")
+        return tuple(_descriptor(entries, path, sha256) for entries in models)
     except KeyError as error:
         raise WeightsError(f"{path} has a card without {error}. Save the model again.") from error
     except (InputError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} has a card that makes no sense: {error}. Save the model again.") from error
+
+
+def _descriptor(entries: Mapping[str, Any], path: Path, sha256: str | None) -> ModelDescriptor:
+    if not isinstance(entries, Mapping):
+        raise TypeError(f"a model is {entries!r}")
+    texts = {key: _typed(entries, key, str) for key in _TEXTS}
+    method = architecture(texts["architecture"])
+    receptive_field = None if entries["receptive_field"] is None else _positive(entries, "receptive_field")
+    costs = {str(key): float(value) for key, value in _typed(entries, "precision_cost_db", dict).items()}
+    # These were not in format 1.
+    output, result = entries.get("output"), entries.get("result")
+    return ModelDescriptor(
+        **texts,
+        scale=_positive(entries, "scale"),
+        size_multiple=_positive(entries, "size_multiple"),
+        task=Task(entries["task"]),
+        tasks=tuple(Task(task) for task in _typed({"tasks": [], **entries}, "tasks", list)),
+        level=None if entries["level"] is None else Level(entries["level"]),
+        normalization=Normalization(entries["normalization"]),
+        result=None if result is None else Normalization(result),
+        output=output,
+        receptive_field=receptive_field,
+        devices=tuple(str(device) for device in _typed(entries, "devices", list)),
+        precision_cost_db=costs,
+        frame_context=method.frame_context,
+        build=method.build_for(output),
+        weights=WeightsSource(
+            path=str(path.resolve()), sha256=sha256, licence=texts["licence"], place=WeightsPlace.LOCAL
+        ),
+    )
 
 
 def _typed(card: Mapping[str, Any], key: str, kind: type[Any]) -> Any:

@@ -22,6 +22,8 @@ class Normalization(StrEnum):
 
     UNIT = "unit"
     """The frame's intensity range is mapped to [0, 1] (8-bit data: divided by 255); the result is mapped back."""
+    STANDARD = "standard"
+    """The frame's mean becomes 0 and its standard deviation 1, so that neither scale nor offset matters."""
     NONE = "none"
     """The model works in the frame's own intensities."""
 
@@ -46,15 +48,15 @@ class WeightsSource:
     path : str
         Path inside the authors' repository (``net_data/...``) or inside this package, or the absolute path of a local
         file.
-    sha256 : str
-        Hash that the file must have.
+    sha256 : str or None
+        Hash that the file must have; None for a file that its owner may change.
     licence : str
         Licence of the weights themselves.
     place : WeightsPlace
     """
 
     path: str
-    sha256: str
+    sha256: str | None
     licence: str
     place: WeightsPlace = WeightsPlace.UPSTREAM
 
@@ -70,6 +72,7 @@ class ModelDescriptor:
     title : str
         Name for a person, e.g. ``"DnCNN (avg1)"``.
     task : Task
+        What it was made for.
     summary : str
         One line for the model's card: what it is and when to choose it.
     architecture : str
@@ -83,6 +86,15 @@ class ModelDescriptor:
     level : Level or None
         The averaging level that it was trained for; None if blind to the level.
     normalization : Normalization
+        How a frame's intensities get in.
+    result : Normalization or None
+        How the answer's intensities get back; None for the way that the frame's got in. Another way is e.g. that of a
+        network that takes standardised widefield images and answers with the brightness of SIM images, as a share of
+        the range.
+    tasks : tuple of Task
+        Further tasks that it is good for.
+    output : str or None
+        Which of its architecture's outputs it answers with, where there is a choice.
     size_multiple : int
         Height and width of a batch must be multiples of this (the engine pads).
     receptive_field : int or None
@@ -117,12 +129,29 @@ class ModelDescriptor:
     scale: int = 1
     level: Level | None = None
     normalization: Normalization = Normalization.UNIT
+    result: Normalization | None = None
+    tasks: tuple[Task, ...] = ()
+    output: str | None = None
     size_multiple: int = 1
     receptive_field: int | None = None
     frame_context: bool = False
     devices: tuple[str, ...] = ("cpu", "cuda", "mps")
     precision_cost_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     weights: WeightsSource | None = None
+
+    def serves(self, task: Task) -> bool:
+        """Tell whether it is for a task."""
+        return task is self.task or task in self.tasks
+
+    @property
+    def denoises(self) -> bool:
+        """True if it takes noise away itself, so that no other model need do it first."""
+        return self.serves(Task.DENOISE) or self.serves(Task.JDSR)
+
+    @property
+    def way_back(self) -> Normalization:
+        """How the answer's intensities become the frame's own."""
+        return self.normalization if self.result is None else self.result
 
     @property
     def halo(self) -> int | None:

@@ -16,6 +16,8 @@ from napari_w2s.models.locate import is_here, locate
 if TYPE_CHECKING:
     from torch import nn
 
+    from napari_w2s.models.checkpoint import Checkpoint
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _CHAIN = "+"
 _PROBE = 8
@@ -32,8 +34,7 @@ class Registry:
 
     def __init__(self, descriptors: Iterable[ModelDescriptor] = ()) -> None:
         self._descriptors: dict[str, ModelDescriptor] = {}
-        for descriptor in descriptors:
-            self.register(descriptor)
+        self.register_all(descriptors)
 
     def __contains__(self, name: object) -> bool:
         return name in self._descriptors
@@ -59,8 +60,24 @@ class Registry:
             raise InputError(f"There is a model named {name!r} already. Choose another name.")
         self._descriptors[name] = descriptor
 
-    def register_trained(self, path: Path | str) -> ModelDescriptor:
-        """Add a model that was trained with this package: a safetensors file with a card.
+    def register_all(self, descriptors: Iterable[ModelDescriptor]) -> None:
+        """Add models, all of them or, if one cannot be added, none.
+
+        Raises
+        ------
+        InputError
+            As `register`.
+        """
+        before = dict(self._descriptors)
+        try:
+            for descriptor in descriptors:
+                self.register(descriptor)
+        except InputError:
+            self._descriptors = before
+            raise
+
+    def register_trained(self, path: Path | str) -> tuple[ModelDescriptor, ...]:
+        """Add the models of a file that was made by training with this package: a safetensors file with a card.
 
         Parameters
         ----------
@@ -69,34 +86,35 @@ class Registry:
 
         Returns
         -------
-        ModelDescriptor
-            Made from the card. Its weights stay where they are, pinned to their present hash.
+        tuple of ModelDescriptor
+            Made from the card; at least one. Their weights stay where they are, pinned to their present hash.
 
         Raises
         ------
         WeightsError
             If the file is not such a model, or its weights do not fit what its card says.
         InputError
-            If there is a model of that name.
+            If there is a model of one of the names. None is added then.
         """
-        from napari_w2s.models.card import descriptor_of
+        from napari_w2s.models.card import descriptors_of
         from napari_w2s.models.checkpoint import load_state_dict
 
         checkpoint = load_state_dict(path)
         if checkpoint.card is None:
             raise WeightsError(f"{path} has no card that says what it is. Give it as the weights of a known model.")
-        descriptor = descriptor_of(checkpoint.card, checkpoint.path, checkpoint.sha256)
-        _check_call(descriptor, descriptor.build(checkpoint.state), checkpoint.path)
-        self.register(descriptor)
-        return descriptor
+        descriptors = descriptors_of(checkpoint.card, checkpoint.path, checkpoint.sha256)
+        for descriptor in descriptors:
+            _check_call(descriptor, _build(descriptor, checkpoint), checkpoint.path)
+        self.register_all(descriptors)
+        return descriptors
 
     def names(self, task: Task | None = None) -> tuple[str, ...]:
-        """Return the names of all models, or of those for a task, in order."""
+        """Return the names of all models, or of those that serve a task, in order."""
         return tuple(descriptor.name for descriptor in self.descriptors(task))
 
     def descriptors(self, task: Task | None = None) -> tuple[ModelDescriptor, ...]:
-        """Return all descriptors, or those for a task, in order."""
-        return tuple(d for d in self if task is None or d.task is task)
+        """Return all descriptors, or those that serve a task, in order."""
+        return tuple(d for d in self if task is None or d.serves(task))
 
     def descriptor(self, name: str) -> ModelDescriptor:
         """Return the descriptor of a model.
@@ -187,27 +205,54 @@ class Registry:
             if given is not None and not given.is_dir():
                 raise InputError(f"{name} takes no weights, and {given} was given. Leave it out.")
             return RestorationModel(descriptor, descriptor.build(None))
-        if given is None or given.is_dir():
+        if given is not None and not given.is_dir():
+            checkpoint = load_state_dict(given)
+            network = _build(descriptor, checkpoint)
+            if checkpoint.sha256 != source.sha256:
+                descriptor = _with_own_weights(descriptor, network)
+        else:
             path = locate(descriptor, source, given, progress=progress, should_stop=should_stop)
             checkpoint = load_state_dict(path, sha256=source.sha256)
-        else:
-            checkpoint = load_state_dict(given)
-        try:
-            network = descriptor.build(checkpoint.state)
-        except WeightsError as error:
-            raise WeightsError(f"{checkpoint.path}: {error}") from error
+            if source.sha256 is None:
+                descriptor = _as_its_file_says(descriptor, checkpoint)
+            network = _build(descriptor, checkpoint)
         if checkpoint.sha256 != source.sha256:
-            descriptor = _with_own_weights(descriptor, network)
             _check_call(descriptor, network, checkpoint.path)
         return RestorationModel(descriptor, network, checkpoint.sha256, checkpoint.path)
+
+
+def _build(descriptor: ModelDescriptor, checkpoint: Checkpoint) -> nn.Module:
+    try:
+        return descriptor.build(checkpoint.state)
+    except WeightsError as error:
+        raise WeightsError(f"{checkpoint.path}: {error}") from error
+
+
+def _as_its_file_says(descriptor: ModelDescriptor, checkpoint: Checkpoint) -> ModelDescriptor:
+    """Return the present descriptor of a model whose file may have changed since it was listed."""
+    from napari_w2s.models.card import descriptors_of
+
+    present = descriptors_of(checkpoint.card or {}, checkpoint.path)
+    for one in present:
+        if one.name == descriptor.name:
+            return one
+    raise WeightsError(
+        f"{checkpoint.path} holds {', '.join(one.name for one in present)} now, and no longer {descriptor.name}. "
+        "Choose among them, or train the model again."
+    )
 
 
 def _with_own_weights(descriptor: ModelDescriptor, network: nn.Module) -> ModelDescriptor:
     """Return a descriptor that claims only what is true for weights given by the user."""
     reach = getattr(network, "receptive_field", descriptor.receptive_field)
-    receptive_field = reach if isinstance(reach, int) else None
-    licence = "The licence of the weights file that you gave applies."
-    return replace(descriptor, receptive_field=receptive_field, precision_cost_db={}, licence=licence)
+    multiple = getattr(network, "size_multiple", descriptor.size_multiple)
+    return replace(
+        descriptor,
+        receptive_field=reach if isinstance(reach, int) else None,
+        size_multiple=multiple if isinstance(multiple, int) else descriptor.size_multiple,
+        precision_cost_db={},
+        licence="The licence of the weights file that you gave applies.",
+    )
 
 
 def _check_call(descriptor: ModelDescriptor, network: nn.Module, path: Path) -> None:

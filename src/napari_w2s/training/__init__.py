@@ -1,0 +1,1 @@
+"""Train restoration models: data, losses and the Lightning engine. Knows no window."""

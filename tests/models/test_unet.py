@@ -1,0 +1,106 @@
+"""The residual U-Net: what it answers, and how it is rebuilt from its weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from napari_w2s._types import InputError, WeightsError
+from napari_w2s.models.networks import unet
+
+SMALL = {"widths": (4, 6, 8), "blocks": (1, 2, 1), "detail": 3}
+
+
+def awake(network: unet.UNet) -> unet.UNet:
+    """Give every layer weights that let something through: new networks start with zeros in places."""
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        nn.init.uniform_(parameter, 0.05, 0.2)
+    return network.eval()
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_a_new_network_passes_its_input_through(fold: int) -> None:
+    network = unet.create(**SMALL, fold=fold)
+    noisy = torch.rand(2, 1, 16, 24)
+    answers = network.restore(noisy)
+    assert torch.equal(answers["denoised"], noisy)
+    assert answers["sim"].shape == (2, 1, 32, 48)
+    assert network.size_multiple == 4 * fold
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+@pytest.mark.parametrize("outputs", [("denoised",), ("sim",), ("denoised", "sim")])
+def test_rebuilt_from_its_weights_alone(fold: int, outputs: tuple[str, ...]) -> None:
+    made = awake(unet.create(**SMALL, fold=fold, outputs=outputs))
+    rebuilt = unet.build(made.state_dict())
+    noisy = torch.rand(1, 1, 16, 16)
+    assert rebuilt.outputs == outputs
+    for name, answer in made.restore(noisy).items():
+        assert torch.equal(rebuilt.restore(noisy)[name], answer)
+    assert rebuilt.receptive_field == made.receptive_field
+    assert not any(p.requires_grad for p in rebuilt.parameters())
+
+
+def test_half_precision_weights_become_single() -> None:
+    state = {key: value.half() for key, value in awake(unet.create(**SMALL)).state_dict().items()}
+    assert {p.dtype for p in unet.build(state).parameters()} == {torch.float32}
+
+
+def test_one_head_of_two() -> None:
+    made = awake(unet.create(**SMALL))
+    noisy = torch.rand(1, 1, 16, 16)
+    both = made.restore(noisy)
+    assert torch.equal(unet.build(made.state_dict(), output="denoised")(noisy), both["denoised"])
+    assert torch.equal(unet.build(made.state_dict(), output="sim")(noisy), both["sim"])
+    with pytest.raises(WeightsError, match="no output 'sim', only denoised"):
+        unet.build(unet.create(**SMALL, outputs=("denoised",)).state_dict(), output="sim")
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_receptive_field_is_what_the_gradient_reaches(fold: int) -> None:
+    network = awake(unet.create(widths=(2, 2, 2), blocks=(1, 2, 1), fold=fold, detail=2)).double()
+    image = torch.rand(1, 1, 192, 8, dtype=torch.double, requires_grad=True)
+    answers = network.restore(image)
+    reach = 0
+    for row in range(96, 96 + network.size_multiple):
+        seen = answers["denoised"][:, :, row].sum() + answers["sim"][:, :, 2 * row : 2 * row + 2].sum()
+        (gradient,) = torch.autograd.grad(seen, image, retain_graph=True)
+        rows = gradient.abs().sum((0, 1, 3)).nonzero().flatten()
+        reach = max(reach, row - int(rows.min()), int(rows.max()) - row)
+    halo = network.receptive_field // 2
+    assert halo - network.size_multiple < reach <= halo
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"widths": (4, 8), "blocks": (1,)}, "as many widths as numbers of blocks"),
+        ({"widths": (0,), "blocks": (1,)}, "at least 1"),
+        ({"outputs": ()}, "none was asked for"),
+        ({"outputs": ("sharp",)}, "sharp was asked for"),
+        ({"fold": 3}, "1 or 2 pixels"),
+    ],
+)
+def test_options_that_make_no_network(options: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        unet.create(**options)
+
+
+def test_weights_of_another_network() -> None:
+    state = awake(unet.create(**SMALL)).state_dict()
+    with pytest.raises(WeightsError, match=r"encoder\.0\.0\.conv1\.weight"):
+        unet.build({"dncnn.0.weight": torch.zeros(4, 1, 3, 3)})
+    with pytest.raises(WeightsError, match="its heads are"):
+        unet.build({key.replace("heads.sim", "heads.sharp"): value for key, value in state.items()})
+    with pytest.raises(WeightsError, match="stem takes 3 channels"):
+        unet.build({**state, "stem.weight": torch.zeros(4, 3, 3, 3)})
+    with pytest.raises(WeightsError, match="missing"):
+        unet.build({key: value for key, value in state.items() if key != "down.1.weight"})
+
+
+def test_a_forged_number_of_levels_costs_nothing() -> None:
+    state = unet.create(**SMALL).state_dict()
+    with pytest.raises(WeightsError, match=r"it needs encoder\.3\.0\.conv1\.weight"):
+        unet.build({**state, "encoder.99999999.0.conv1.weight": torch.zeros(4, 4, 3, 3)})
