@@ -94,6 +94,7 @@ docs: $(VENV)/.docs ## Build the documentation in site/
 .PHONY: screenshots
 screenshots: $(VENV)/.test ## Make the pictures of the documentation anew
 	$(DISPLAYED) $(BIN)/python scripts/screenshots.py
+	$(DISPLAYED) $(BIN)/python scripts/train_screenshots.py
 
 .PHONY: constraints
 constraints: ## Pin the newest versions that fit together in constraints.txt

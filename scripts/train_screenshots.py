@@ -1,23 +1,24 @@
 """Make the pictures of the Train panel by driving it in a real window, with a real training.
 
 Usage: ``python scripts/train_screenshots.py [FOLDER] [--seconds 60]``, with a display or under
-``xvfb-run -a -s "-screen 0 1280x800x24"``. ``W2S_ROOT`` names the benchmark: fields of view 001-003 are learned from, and
-the first channel of 004 is restored with what came of it. Models and runs go to a folder that is deleted in the end.
+``xvfb-run -a -s "-screen 0 1280x800x24"``. ``W2S_ROOT`` names the benchmark: fields of view 001-003 are learned from,
+and the first channel of 004 is restored with what came of it. Models and runs go to a folder that is deleted after.
+With other work going on, ``OMP_NUM_THREADS=1`` makes the training faster.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 # Before napari is imported: neither the user's settings nor the user's models must show, or be changed.
-_SCRATCH = tempfile.TemporaryDirectory(prefix="w2s-screenshots-")
-os.environ["NAPARI_CONFIG"] = str(Path(_SCRATCH.name) / "settings.yaml")
-os.environ["NAPARI_W2S_MODELS"] = str(Path(_SCRATCH.name) / "models")
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="w2s-screenshots-")) / "settings.yaml")
+os.environ["NAPARI_W2S_MODELS"] = str(Path(os.environ["NAPARI_CONFIG"]).with_name("models"))
 
 import napari
 from qtpy.QtCore import QEventLoop, QTimer
@@ -28,6 +29,7 @@ from napari_w2s.app.train_status import TrainPhase
 from napari_w2s.gui.restore_widget import RestoreWidget
 from napari_w2s.gui.train_widget import TrainWidget
 
+SCRATCH = Path(os.environ["NAPARI_CONFIG"]).parent
 SIZE = (1280, 800)
 LEARNED = ("001", "002", "003")
 RESTORED = "004_0.png"
@@ -59,7 +61,7 @@ def root() -> Path:
 
 def open_fields(viewer: napari.Viewer) -> None:
     """Open the fields to learn from; of what opens, the noisiest level is shown."""
-    scratch = Path(_SCRATCH.name) / "train"
+    scratch = SCRATCH / "train"
     for level in LEVELS:
         (scratch / level).mkdir(parents=True)
         for fov in LEARNED:
@@ -85,7 +87,7 @@ def train(viewer: napari.Viewer, panel: TrainWidget, folder: Path, seconds: floa
     """Train for a while, and take the pictures of it."""
     panel.state.task = Task.JDSR
     panel.state.patch, panel.state.batch = patch, batch
-    panel.state.folder = str(Path(_SCRATCH.name) / "runs")
+    panel.state.folder = str(SCRATCH / "runs")
     panel.state.device = "cpu"
     run_events(500)
     save(viewer, folder, "train-set-up")
@@ -154,4 +156,7 @@ if __name__ == "__main__":
     parser.add_argument("--patch", type=int, default=0, help="edge of the patches, for a slow computer")
     parser.add_argument("--batch", type=int, default=0, help="patches a step, for a slow computer")
     given = parser.parse_args()
-    main(given.folder, given.seconds, given.patch, given.batch)
+    try:
+        main(given.folder, given.seconds, given.patch, given.batch)
+    finally:
+        shutil.rmtree(SCRATCH, ignore_errors=True)

@@ -100,6 +100,14 @@ def test_frames_are_found():
     assert layer("f").frame_axis is None
 
 
+def test_the_frames_of_a_burst_are_images_of_their_own():
+    known = {"release": "raw", "fov": 3, "channel": 1, "level": "burst"}
+    pairing = pair([layer("burst", (4, 16, 16), axes=("t", "y", "x"), known=known)], ["burst"], NO_LAYER, NO_LAYER)
+    assert [scene.name for scene in pairing.scenes] == [f"003 ch1 [{i}]" for i in range(4)]
+    assert pairing.count() == "4 images"
+    assert pairing.groups == 1
+
+
 def test_test_fields_are_noticed():
     layers = w2s_layers(fovs=(79, 81, 120), levels=("avg1", "avg400"))
     assert pair(layers, suggest_noisy(layers), MATCHED, MATCHED).test_fovs == (81, 120)

@@ -90,7 +90,7 @@ class TestLayers:
         shown = plan(state, layers)
         assert (shown.missing, shown.task, shown.action) == ("", Task.DENOISE, "Train on 1 image")
         assert shown.task_note.splitlines() == [
-            "Not here: Super-resolve, Denoise + super-resolve. It is learned from SIM images of the same places."
+            "Not offered: Super-resolve, Denoise + super-resolve. It is learned from SIM images of the same places."
         ]
 
     def test_what_does_not_fit_is_said_where_the_button_is(self):
@@ -109,7 +109,7 @@ class TestLayers:
         shown = plan(layers=w2s_layers(levels=("avg1", "sim")))
         assert shown.tasks == (Task.JDSR,)
         needs_clean = "It is learned from clean images of the same places."
-        assert shown.task_note == f"Not here: Denoise, Super-resolve. {needs_clean}"
+        assert shown.task_note == f"Not offered: Denoise, Super-resolve. {needs_clean}"
 
     def test_test_fields_are_left_out_unless_allowed(self):
         layers = w2s_layers(fovs=(79, 80, 81))

@@ -72,6 +72,12 @@ def task(choice: TrainChoice, images: dict[str, Image], fit: FakeFit, **options:
     return TrainTask(choice, images, options.pop("control", Control()), FakeRegistry(), fit=fit, **options)
 
 
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep runs out of the folder of whoever runs the tests."""
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "data")
+
+
 def never() -> bool:
     return False
 
@@ -161,7 +167,7 @@ class TestRecipe:
         assert (first.parent, first.name) == (tmp_path, "2024-05-06 07.08.09 mine")
         first.mkdir()
         assert folder_of(choice, now).name == "2024-05-06 07.08.09 mine (2)"
-        assert folder_of(replace(choice, folder=""), now).parent.name == "runs"
+        assert folder_of(replace(choice, folder=""), now).parent == tmp_path / "data" / "runs"
 
     def test_devices_are_said_as_lightning_does(self):
         assert hardware("cpu") == {"accelerator": "cpu", "devices": 1}

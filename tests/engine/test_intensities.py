@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import dask.array as da
@@ -16,10 +17,10 @@ from w2s_toys import Residual, model, residual
 from w2s_trained import small_unet, unet_model
 
 from napari_w2s._types import Task
-from napari_w2s.engine.frames import measure
+from napari_w2s.engine.frames import apply_stretch, measure
 from napari_w2s.engine.pipeline import Pipeline
 from napari_w2s.engine.predict import predict
-from napari_w2s.models.descriptor import Normalization, RestorationModel
+from napari_w2s.models.descriptor import Normalization, RestorationModel, Stretch
 
 RNG = np.random.default_rng(0)
 STANDARD, UNIT = Normalization.STANDARD, Normalization.UNIT
@@ -269,3 +270,47 @@ def test_only_inner_convolutions_get_a_lower_precision() -> None:
     assert exact(unet_model("denoised").network) == {"stem", "heads.denoised"}
     assert exact(unet_model("sim").network) == {"stem", "heads.sim.6"}
     assert exact(model(Residual(2)).network) == {"head", "last"}
+
+
+STRETCH = Stretch(gain=2.0, gain_power=-1.0, level=0.25, level_power=1.0, least=0.1, most=2.0)
+
+
+def stretched(frame: np.ndarray, image: np.ndarray) -> np.ndarray:
+    result = frame.astype(np.float32)
+    apply_stretch(result, STRETCH, measure(image, None, "keep"))
+    return result
+
+
+def test_a_stretch_sets_level_and_gain_by_the_extent() -> None:
+    image = np.array([[100.0, 300.0]])  # what counts as 0 and 1
+    made = stretched(np.array([[120.0, 220.0]]), image)  # an extent of 0.5
+    level = 100 + 200 * 0.25 * 0.5
+    np.testing.assert_allclose(made, [[level - 2 / 0.5 * 50, level + 2 / 0.5 * 50]])
+
+
+def test_an_empty_frame_is_not_blown_up() -> None:
+    image = np.array([[0.0, 1.0]])
+    made = stretched(np.array([[0.5, 0.501]]), image)
+    assert np.ptp(made) == pytest.approx(2 / 0.1 * 0.001, rel=1e-3)
+    assert np.ptp(stretched(np.full((3, 3), 0.5), image)) == 0
+
+
+def test_a_stretch_leaves_nan_alone() -> None:
+    image = np.array([[0.0, 1.0]])
+    with_gap, without = np.array([[0.2, 0.7, np.nan]]), np.array([[0.2, 0.7]])
+    made = stretched(with_gap, image)
+    assert np.isnan(made[0, 2])
+    np.testing.assert_allclose(made[:, :2], stretched(without, image))
+
+
+def test_a_stretched_model_stretches_each_finished_frame_but_no_part() -> None:
+    loaded = unet_model("sim")
+    bright = dataclasses.replace(loaded, descriptor=dataclasses.replace(loaded.descriptor, stretch=STRETCH))
+    frames = np.stack([cells(), cells()])
+    plain, made = predict(loaded, frames), predict(bright, frames, tile=24)
+    for frame, before, after in zip(frames, plain, made, strict=True):
+        expected = before.copy()
+        apply_stretch(expected, STRETCH, measure(frame, None, "keep"))
+        np.testing.assert_allclose(after, expected, atol=2e-3)
+    part = predict(bright, frames[0], intensities=measure(frames[0], None, "keep", spread=True))
+    np.testing.assert_allclose(part, plain[0], atol=1e-3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 # Read when napari is first imported: an empty name means that nothing is read or written.
@@ -29,6 +30,16 @@ def top_level_widgets() -> set[QWidget]:
     gc.collect()
     # vispy keeps its canvas until the next one is made.
     return {w for w in app.topLevelWidgets() if type(w).__name__ != "CanvasBackendDesktop"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heavy_imports_are_not_collected() -> Iterator[None]:
+    """Keep what large packages hold out of garbage collections, of which every test makes two."""
+    import_module("torch")
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,7 @@ from napari_w2s.app.train_folder import FolderReport
 from napari_w2s.app.train_state import Learn
 from napari_w2s.app.train_status import TrainPhase
 from napari_w2s.app.train_use import Installed
+from napari_w2s.gui import defaults
 from napari_w2s.gui.train_curves import log_ticks, palette, smooth
 from napari_w2s.gui.train_preview import TrainPreview
 from napari_w2s.gui.train_widget import TrainWidget
@@ -76,6 +77,7 @@ def make_train(qapp: Any, viewer: ViewerModel, tmp_path: Path, monkeypatch: pyte
     """Make panels with fakes behind them, and close them down in the end."""
     assert qapp is not None
     monkeypatch.delenv("W2S_ROOT", raising=False)
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "data")
     panels: list[TrainWidget] = []
 
     def ask(_: QWidget) -> bool:
@@ -640,6 +642,20 @@ class TestClosing:
         panel.close_down()
         assert not panel.runner.status.busy
         assert fit.calls == []
+
+
+def test_panels_share_the_models_of_the_session_and_find_new_ones(monkeypatch: pytest.MonkeyPatch):
+    registry = FakeRegistry()
+    monkeypatch.setattr("napari_w2s.models.builtin.default_registry", lambda: registry)
+    defaults._session_models.cache_clear()
+    try:
+        models = defaults.models()
+        assert "mine" not in models.registry
+        registry.register(descriptor("mine"))  # Trained on the command line, say.
+        assert defaults.models() is models
+        assert "mine" in models.registry
+    finally:
+        defaults._session_models.cache_clear()
 
 
 def test_the_plots_follow_the_theme(make_train: MakeTrain, viewer: ViewerModel, qtbot: QtBot):

@@ -21,7 +21,7 @@ from napari_w2s.models.descriptor import WeightsPlace, WeightsSource
 from napari_w2s.models.networks import dncnn
 from napari_w2s.models.registry import Registry
 
-LATER = {"result", "tasks", "output"}
+LATER = {"result", "stretch", "tasks", "output"}
 """Entries of a card that the first format did not have."""
 
 

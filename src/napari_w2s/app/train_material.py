@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -218,15 +218,15 @@ def pair(materials: Sequence[Material], noisy: Sequence[str], clean: str, sim: s
     for source in chosen:
         for index in source.indices():
             place = _place(source, index)
-            key = place[:-1] if _is_told(place) else (source.id, index)
-            label = source.level or "noisy"
-            own = Ref(source.id, index)
-            if key in scenes and label not in scenes[key].inputs:
-                before = scenes[key]
-                scenes[key] = Scene(**{**_fields(before), "inputs": {**before.inputs, label: own}})
+            label, own = source.level or "noisy", Ref(source.id, index)
+            before = scenes.get(place[:-1])
+            if before is not None and label not in before.inputs:
+                scenes[place[:-1]] = replace(before, inputs={**before.inputs, label: own})
                 continue
             aim = look_up(source, index, "clean", clean, Level.AVG400)
             fine = look_up(source, index, "SIM", sim, Level.SIM)
+            # Another image of the same kind, such as the next frame of a burst, is by itself.
+            key = place[:-1] if _is_told(place) and before is None else (source.id, index)
             scenes[key] = Scene(_name(source, index), _group(source, index, aim), {label: own}, aim, fine, *place[1:3])
     return Pairing(tuple(scenes.values()))
 
@@ -234,10 +234,6 @@ def pair(materials: Sequence[Material], noisy: Sequence[str], clean: str, sim: s
 def suggest_noisy(materials: Sequence[Material]) -> tuple[str, ...]:
     """Return the identities of the layers whose metadata call them noisy; nothing where they do not tell."""
     return tuple(m.id for m in materials if m.problem is None and m.is_noisy)
-
-
-def _fields(scene: Scene) -> dict[str, Any]:
-    return {name: getattr(scene, name) for name in scene.__dataclass_fields__}
 
 
 def _place(m: Material, index: tuple[int, ...]) -> _Place:
@@ -282,7 +278,8 @@ def _images(m: Material) -> str:
 def _name(m: Material, index: tuple[int, ...]) -> str:
     fov = m.fov(index)
     if fov is not None and m.known.get("channel") is not None:
-        return f"{fov:03d} ch{m.known['channel']}"
+        rest = list(index[1:] if m.known.get("fovs") else index)
+        return f"{fov:03d} ch{m.known['channel']}" + (f" {rest}" if rest else "")
     return m.name + (f" [{', '.join(map(str, index))}]" if index else "")
 
 

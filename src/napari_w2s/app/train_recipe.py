@@ -27,6 +27,8 @@ def recipe(choice: TrainChoice, images: Mapping[str, Image]) -> TrainingConfig:
     """
     from napari_w2s.training.presets import make_training_config
 
+    changes: dict[str, Any] = {"licence": choice.licence} if choice.licence else {}
+
     return make_training_config(
         choice.task,
         name=choice.name,
@@ -44,7 +46,7 @@ def recipe(choice: TrainChoice, images: Mapping[str, Image]) -> TrainingConfig:
         smallest=min((n for image in images.values() for n in image.data.shape[-2:]), default=None),
         device=choice.device,
         allow_test_fovs=choice.allow_test_fovs,
-        **({"licence": choice.licence} if choice.licence else {}),
+        **changes,
     )
 
 

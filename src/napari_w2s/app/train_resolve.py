@@ -207,7 +207,7 @@ def _task_note(given: Given, tasks: tuple[Task, ...]) -> str:
     for task in Task:
         if task not in tasks:
             reasons.setdefault(given.refusals[task], []).append(task.label)
-    return "\n".join(f"Not here: {', '.join(labels)}. {reason}" for reason, labels in reasons.items())
+    return "\n".join(f"Not offered: {', '.join(labels)}. {reason}" for reason, labels in reasons.items())
 
 
 def _times(choice: TrainChoice | None, seconds: SecondsFn) -> Entries:

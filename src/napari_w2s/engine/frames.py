@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_w2s._types import InputError
-from napari_w2s.models.descriptor import Normalization
+from napari_w2s.models.descriptor import Normalization, Stretch
 
 Float = npt.NDArray[np.float32]
 
@@ -174,6 +174,26 @@ class _Moments:
     def std(self) -> float:
         """Standard deviation of all that was added."""
         return sqrt(self._squares / self._count)
+
+
+def apply_stretch(result: Float, stretch: Stretch, intensities: Intensities) -> None:
+    """Make a finished frame as bright as a stretch says, in place.
+
+    Parameters
+    ----------
+    result : numpy.ndarray
+        ``(H, W)`` in the input's own intensities. NaN stays.
+    stretch : Stretch
+    intensities : Intensities
+        Of the input frame.
+    """
+    own = measure(result, None, "keep")
+    extent = min(max((own.high - own.low) / intensities.span, stretch.least), stretch.most)
+    gain = np.float32(stretch.gain * extent**stretch.gain_power)
+    level = np.float32(intensities.low + intensities.span * stretch.level * extent**stretch.level_power)
+    result -= np.float32(own.mean)
+    result *= gain
+    result += level
 
 
 def put_nan(result: Float, region: tuple[slice, slice], frame: npt.NDArray[Any], zoom: int) -> None:

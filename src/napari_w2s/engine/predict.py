@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_w2s._types import InputError, Progress, ProgressFn, StopFn
-from napari_w2s.engine.frames import Float, Intensities, Padded, measure, put_nan
+from napari_w2s.engine.frames import Float, Intensities, Padded, apply_stretch, measure, put_nan
 from napari_w2s.engine.runner import Runner
 from napari_w2s.models.descriptor import Normalization, RestorationModel
 
@@ -83,7 +83,8 @@ def predict(
         own range for other types.
     intensities : Intensities, optional
         Of the frame that `image` is a part of (see `napari_w2s.engine.frames.measure`), so that the part comes out as
-        in the whole; `intensity_range` is then not used. By default measured frame by frame.
+        in the whole, but for a `Stretch`, which a part does not get; `intensity_range` is then not used. By default
+        measured frame by frame.
     non_finite : {"keep", "fill", "raise"}
         What becomes of NaN and infinite pixels: NaN in the result; replaced by what the model makes of the frame's
         mean; an error. Around them the model sees the frame's mean in every case.
@@ -193,6 +194,11 @@ class _Job:
             part_done(pixels, region)
 
         self._run(self.runners[-1], source, intensities, out, finish)
+        stretch = self.runners[-1].descriptor.stretch
+        # A part does not have the extent of its frame.
+        if stretch is not None and self.intensities is None:
+            apply_stretch(out, stretch, intensities)
+            part_done(0, (slice(0, out.shape[0]), slice(0, out.shape[1])))
 
     def _run(
         self,

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QSizePolicy,
     QSpinBox,
     QToolButton,
     QWidget,
@@ -42,7 +41,6 @@ class TrainAdvanced(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.patch = _count(
             "Edge of the squares that are learned from. Automatic suits the network; larger ones show more of the "
             "surroundings and take longer.",
@@ -61,9 +59,10 @@ class TrainAdvanced(QWidget):
         self._levels = QWidget()
         grid = QGridLayout(self._levels)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(2)
+        grid.setSpacing(1)
         for column, (level, box) in enumerate(self.levels.items()):
             label = QLabel(str(level.frames))
+            label.setToolTip(str(level))
             label.setBuddy(box)
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             grid.addWidget(label, 0, column)
@@ -96,7 +95,7 @@ class TrainAdvanced(QWidget):
         form.addRow("Batch", self.batch)
         form.addRow("Rate", self.rate)
         form.addRow("Loss", self.loss)
-        form.addRow("Levels avg", self._levels)
+        form.addRow("Levels", self._levels)
         form.addRow("Judge by", self.share)
         form.addRow("Device", self.device)
         form.addRow("Runs in", where)

@@ -19,6 +19,7 @@ _AXIS_HEIGHT = 42
 _FEWEST_TICKS = 3
 _FAINT = 90
 _PADDING = 0.1
+_BOTTOM = 6
 _POINTS_WITH_SYMBOLS = 60
 
 
@@ -167,6 +168,7 @@ def _plot(label: str, height: int, **options: Any) -> Any:
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     plot.setMinimumWidth(80)
     plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    plot.getPlotItem().setContentsMargins(0, 0, 0, _BOTTOM)
     plot.getAxis("left").setWidth(_AXIS_WIDTH)
     plot.getAxis("left").enableAutoSIPrefix(False)
     plot.getAxis("bottom").enableAutoSIPrefix(False)

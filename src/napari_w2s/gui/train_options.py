@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_w2s._types import Task
 from napari_w2s.app.train_plan import TrainPlan, parse_network
@@ -17,7 +17,6 @@ class OptionsView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.task = narrow_combo("What the model will do. Only what the images allow is offered.")
         self.note = Note()
         self.network = narrow_combo(

@@ -9,8 +9,9 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QScrollArea, 
 from napari_w2s.gui.parts import Note
 
 _SIGN = "⚠"
-_SIGN_WIDTH = 50
-_MOST_HEIGHT = 170
+_SIGN_WIDTH = 56
+_AIR = 10
+_MOST_HEIGHT = 190
 _BRIEF_HEIGHT = 42
 
 
@@ -66,7 +67,7 @@ class WarningStrip(QFrame):
         parent = self.parentWidget()
         width = self.width() if self.isVisible() or parent is None else parent.width()
         room = max(120, width - _SIGN_WIDTH)
-        needed = max(0, self.text.heightForWidth(room))
+        needed = max(0, self.text.heightForWidth(room)) + _AIR
         self._scroll.setFixedHeight(min(needed, self._most))
         self._scroll.setFocusPolicy(Qt.FocusPolicy.TabFocus if needed > self._most else Qt.FocusPolicy.NoFocus)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from napari_w2s.app.train_status import Curves, TrainStatus
 from napari_w2s.gui.parts import Note
@@ -18,7 +18,6 @@ class ProgressView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.best = Note()
         self.curves = CurvesView()
         self.preview = QCheckBox("Show preview in the viewer")

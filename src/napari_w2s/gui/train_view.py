@@ -50,7 +50,6 @@ class TrainView(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.choices = QWidget()
-        self.choices.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         chosen = QVBoxLayout(self.choices)
         chosen.setContentsMargins(0, 0, 0, 0)
         chosen.setSpacing(6)

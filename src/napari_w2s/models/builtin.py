@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_w2s._types import NOISY_LEVELS, Level, Task
 from napari_w2s.models.architectures import ARCHITECTURES
-from napari_w2s.models.descriptor import ModelDescriptor, Normalization, WeightsPlace, WeightsSource
+from napari_w2s.models.descriptor import ModelDescriptor, Normalization, Stretch, WeightsPlace, WeightsSource
 from napari_w2s.models.registry import Registry
 from napari_w2s.models.trained import add_trained
 
@@ -23,6 +23,9 @@ _OWN_ORIGIN = "https://arxiv.org/abs/2003.05961"
 _UNET_FILE = "models/weights/w2s-unet.safetensors"
 _UNET_SHA256: str | None = None
 """Of the packaged U-Net; None as long as there is none."""
+
+_UNET_STRETCH = Stretch(gain=1.0, gain_power=0.0, level=1.0, level_power=0.0, least=0.0, most=1.0)
+"""Of its answers on W2S fields 001-046: see `scripts/pack_default_model.py`."""
 
 _DNCNN = {
     Level.AVG1: ("D_1", "fccf31bc69bb29c098618e098fbe84bcd8e8d081f557d54f166443f7cc81f2f1"),
@@ -143,6 +146,7 @@ def packaged_unet(sha256: str) -> tuple[ModelDescriptor, ...]:
             output="sim",
             # How bright SIM images are does not follow from the widefield image.
             result=Normalization.UNIT,
+            stretch=_UNET_STRETCH,
             scale=2,
             summary="The same U-Net, which learned what SIM shows of the same field: denoises and doubles the pixels.",
         ),

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_w2s._types import InputError, Level, Task, WeightsError
 from napari_w2s.models.architectures import architecture
-from napari_w2s.models.descriptor import ModelDescriptor, Normalization, WeightsPlace, WeightsSource
+from napari_w2s.models.descriptor import ModelDescriptor, Normalization, Stretch, WeightsPlace, WeightsSource
 
 FORMAT = 2
 """Version of the card's layout. In format 1 the entries of the file's only model stood beside the facts."""
@@ -48,6 +48,7 @@ def _entries(descriptor: ModelDescriptor) -> dict[str, Any]:
         "level": None if descriptor.level is None else str(descriptor.level),
         "normalization": str(descriptor.normalization),
         "result": None if descriptor.result is None else str(descriptor.result),
+        "stretch": None if descriptor.stretch is None else dataclasses.asdict(descriptor.stretch),
         "devices": list(descriptor.devices),
         "precision_cost_db": dict(descriptor.precision_cost_db),
     }
@@ -100,7 +101,7 @@ def _descriptor(entries: Mapping[str, Any], path: Path, sha256: str | None) -> M
     receptive_field = None if entries["receptive_field"] is None else _positive(entries, "receptive_field")
     costs = {str(key): float(value) for key, value in _typed(entries, "precision_cost_db", dict).items()}
     # These were not in format 1.
-    output, result = entries.get("output"), entries.get("result")
+    output, result, stretch = entries.get("output"), entries.get("result"), entries.get("stretch")
     return ModelDescriptor(
         **texts,
         scale=_positive(entries, "scale"),
@@ -110,6 +111,7 @@ def _descriptor(entries: Mapping[str, Any], path: Path, sha256: str | None) -> M
         level=None if entries["level"] is None else Level(entries["level"]),
         normalization=Normalization(entries["normalization"]),
         result=None if result is None else Normalization(result),
+        stretch=None if stretch is None else Stretch(**{key: float(value) for key, value in stretch.items()}),
         output=output,
         receptive_field=receptive_field,
         devices=tuple(str(device) for device in _typed(entries, "devices", list)),

@@ -28,6 +28,29 @@ class Normalization(StrEnum):
     """The model works in the frame's own intensities."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """How bright a finished frame is made, by its own extent: what a SIM image scaled to its own maximum would be.
+
+    The frame, with its least and greatest pixel an extent ``e`` apart, becomes
+    ``level * e**level_power + gain * e**gain_power * (frame - mean)``, all in the range of the input frame.
+
+    Attributes
+    ----------
+    gain, gain_power, level, level_power : float
+    least, most : float
+        Extents that this was found for. Others count as the nearest of them, so that a field with nothing in it is not
+        blown up.
+    """
+
+    gain: float
+    gain_power: float
+    level: float
+    level_power: float
+    least: float
+    most: float
+
+
 class WeightsPlace(StrEnum):
     """Where a weights file lies."""
 
@@ -95,6 +118,8 @@ class ModelDescriptor:
         Further tasks that it is good for.
     output : str or None
         Which of its architecture's outputs it answers with, where there is a choice.
+    stretch : Stretch or None
+        How bright the finished frame is made, where brightness does not follow from the input.
     size_multiple : int
         Height and width of a batch must be multiples of this (the engine pads).
     receptive_field : int or None
@@ -130,6 +155,7 @@ class ModelDescriptor:
     level: Level | None = None
     normalization: Normalization = Normalization.UNIT
     result: Normalization | None = None
+    stretch: Stretch | None = None
     tasks: tuple[Task, ...] = ()
     output: str | None = None
     size_multiple: int = 1
