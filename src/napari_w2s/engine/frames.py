@@ -188,8 +188,9 @@ def apply_stretch(result: Float, stretch: Stretch, intensities: Intensities) -> 
         Of the input frame.
     """
     own = measure(result, None, "keep")
-    extent = min(max((own.high - own.low) / intensities.span, stretch.least), stretch.most)
-    gain = np.float32(stretch.gain * extent**stretch.gain_power)
+    measured = (own.high - own.low) / intensities.span
+    extent = min(max(measured, stretch.least), stretch.most)
+    gain = np.float32(stretch.gain * extent**stretch.gain_power * min(1.0, measured / stretch.least))
     level = np.float32(intensities.low + intensities.span * stretch.level * extent**stretch.level_power)
     result -= np.float32(own.mean)
     result *= gain
