@@ -39,8 +39,8 @@ class Stretch:
     ----------
     gain, gain_power, level, level_power : float
     least, most : float
-        Extents that this was found for. Others count as the nearest of them, and below the least the gain goes down with
-        the extent: a field with nothing in it is not blown up.
+        Extents that this was found for. Others count as the nearest of them, and below the least the gain goes down
+        with the extent: a field with nothing in it is not blown up.
     """
 
     gain: float
