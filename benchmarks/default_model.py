@@ -10,10 +10,12 @@ the authors' denoisers.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,17 +34,21 @@ CHANNELS = range(3)
 
 Image = npt.NDArray[np.float64]
 Scores = dict[str, float]
+Table = dict[str, dict[str, dict[str, Any]]]
 
 
-def denoising(root: Path, restore: Callable[[Image], Image], level: Level) -> Scores:
+def denoising(root: Path, restore: Callable[[Image], Image], level: Level, *, one_channel: bool = False) -> Scores:
     """Return the mean scores against avg400 (range 255, nothing clipped) over the held-out images of a level."""
-    made = [_denoised(restore(noisy), clean, noisy) for noisy, clean in _pairs(root, level, Level.AVG400)]
+    made = [_denoised(restore(noisy), clean, noisy) for noisy, clean in _pairs(root, level, Level.AVG400, one_channel)]
     return _means(made)
 
 
-def super_resolution(root: Path, restore: Callable[[Image], Image], level: Level) -> Scores:
+def super_resolution(
+    root: Path, restore: Callable[[Image], Image], level: Level, *, one_channel: bool = False
+) -> Scores:
     """Return the mean scores against SIM (range 1, clipped to it) over the held-out images of a level."""
-    return _means([_fine(restore(noisy) / 255, sim / 255) for noisy, sim in _pairs(root, level, Level.SIM)])
+    pairs = _pairs(root, level, Level.SIM, one_channel)
+    return _means([_fine(restore(noisy) / 255, sim / 255) for noisy, sim in pairs])
 
 
 def _denoised(image: Image, clean: Image, noisy: Image) -> Scores:
@@ -63,9 +69,9 @@ def _fine(image: Image, sim: Image) -> Scores:
     }
 
 
-def _pairs(root: Path, level: Level, target: Level) -> Iterable[tuple[Image, Image]]:
+def _pairs(root: Path, level: Level, target: Level, one_channel: bool) -> Iterable[tuple[Image, Image]]:
     for fov in FOVS:
-        for channel in CHANNELS:
+        for channel in (fov % len(CHANNELS),) if one_channel else CHANNELS:
             name = f"{fov:03d}_{channel}.png"
             yield imread(root / "data/train" / level / name), imread(root / "data/train" / target / name)
 
@@ -81,48 +87,78 @@ def runner(registry: Registry, spec: str, weights: Path, *, flips: bool = False)
     return lambda image: predict(model, image, flips=flips)
 
 
-def measure(
-    root: Path, registry: Registry, baseline: str | None, sr: str | None, *, flips: bool
-) -> dict[str, dict[str, Scores]]:
-    """Return the scores by system and level; systems that super-resolve have a name that says so."""
-    table: dict[str, dict[str, Scores]] = {}
+def fingerprint(registry: Registry, spec: str) -> str:
+    """Return what a chain's figures depend on: its names, and the hashes of the weights."""
+    if not spec:
+        return "as it is"
+    names = registry.parse(spec)
+    descriptors = [registry.descriptor(name) for name in names]
+    facts = [f"{d.name} {d.weights.sha256 if d.weights else ''} {d.stretch}" for d in descriptors]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
-    def add(system: str, level: Level, spec: str, score: Callable[..., Scores], *, flips: bool = False) -> None:
-        restore = (lambda image: image) if not spec else runner(registry, spec, root / "net_data", flips=flips)
-        table.setdefault(system, {})[level.value] = score(root, restore, level)
-        figures = {key: round(value, 4) for key, value in table[system][level.value].items()}
-        print(system, level.value, figures, flush=True)
 
-    for level in NOISY_LEVELS:
-        add("noisy", level, "", denoising)
-        add("authors' D_N", level, f"dncnn-{level}", denoising)
-        add("w2s-denoise", level, "w2s-denoise", denoising)
-        add("bicubic", level, "bicubic", super_resolution)
-        add("D_N + bicubic", level, f"dncnn-{level}+bicubic", super_resolution)
-        if baseline:
-            add("simpler U-Net, denoise", level, f"{baseline}-denoise", denoising)
-            add("simpler U-Net", level, f"{baseline}-jdsr", super_resolution)
-        if sr:
-            add("D_N + plain SR network", level, f"dncnn-{level}+{sr}", super_resolution)
-        add("w2s-jdsr", level, "w2s-jdsr", super_resolution)
-        if flips:
-            add("w2s-denoise, 8 flips", level, "w2s-denoise", denoising, flips=True)
-            add("w2s-jdsr, 8 flips", level, "w2s-jdsr", super_resolution, flips=True)
+def systems(baseline: str | None, sr: str | None) -> dict[str, tuple[str, Callable[..., Scores]]]:
+    """Return what is measured by name: the chain of models, with N for the level, and how it is scored."""
+    table: dict[str, tuple[str, Callable[..., Scores]]] = {
+        "noisy": ("", denoising),
+        "authors' D_N": ("dncnn-N", denoising),
+        "w2s-denoise": ("w2s-denoise", denoising),
+        "bicubic": ("bicubic", super_resolution),
+        "D_N + bicubic": ("dncnn-N+bicubic", super_resolution),
+        "w2s-jdsr": ("w2s-jdsr", super_resolution),
+    }
+    if baseline:
+        table["simpler U-Net, denoise"] = f"{baseline}-denoise", denoising
+        table["simpler U-Net"] = f"{baseline}-jdsr", super_resolution
+    if sr:
+        table["D_N + plain SR network"] = f"dncnn-N+{sr}", super_resolution
     return table
 
 
-DENOISERS = ("noisy", "authors' D_N", "simpler U-Net, denoise", "w2s-denoise", "w2s-denoise, 8 flips")
-FINE = (
-    "bicubic",
-    "D_N + bicubic",
-    "D_N + plain SR network",
-    "simpler U-Net",
-    "w2s-jdsr",
-    "w2s-jdsr, 8 flips",
-)
+def measure(root: Path, registry: Registry, baseline: str | None, sr: str | None, known: Path | None) -> Table:
+    """Return the scores by system and level; what is known for the same weights is not measured again."""
+    before = json.loads(known.read_text()) if known is not None and known.exists() else {}
+    table: Table = {}
+    for system, (chain, score) in systems(baseline, sr).items():
+        rows = table[system] = {}
+        for level in NOISY_LEVELS:
+            spec = chain.replace("-N", f"-{level}")
+            mark = fingerprint(registry, spec)
+            row = before.get(system, {}).get(level.value)
+            if row is None or row["weights"] != mark:
+                restore = runner(registry, spec, root / "net_data") if spec else (lambda image: image)
+                row = {"weights": mark, **score(root, restore, level)}
+            rows[level.value] = row
+            print(system, level.value, {k: round(v, 4) for k, v in row.items() if k != "weights"}, flush=True)
+            if known is not None:
+                known.write_text(json.dumps({**before, **table}, indent=1))
+    return table
 
 
-def write(table: dict[str, dict[str, Scores]]) -> str:
+def flips_gain(root: Path, registry: Registry) -> list[str]:
+    """Return the lines that say what the mean over 8 flips brings, on one channel of each field."""
+    lines = ["**The mean over 8 flips and turns, on one channel of each field: gain in dB**", ""]
+    lines += ["| | avg1 | avg16 |", "|---|---|---|"]
+    for name, score, key in (
+        ("w2s-denoise", denoising, "psnr"),
+        ("w2s-jdsr", super_resolution, "psnr_matched"),
+    ):
+        gains = []
+        for level in (Level.AVG1, Level.AVG16):
+            once, mean8 = (
+                score(root, runner(registry, name, root / "net_data", flips=flips), level, one_channel=True)[key]
+                for flips in (False, True)
+            )
+            gains.append(f"{mean8 - once:+.2f}")
+        lines.append(f"| {name} | {' | '.join(gains)} |")
+    return [*lines, ""]
+
+
+DENOISERS = ("noisy", "authors' D_N", "simpler U-Net, denoise", "w2s-denoise")
+FINE = ("bicubic", "D_N + bicubic", "D_N + plain SR network", "simpler U-Net", "w2s-jdsr")
+
+
+def write(table: Table, flips: list[str]) -> str:
     """Return the tables as Markdown."""
     lines = [f"Means over FOVs {FOVS[0]:03d}-{FOVS[-1]:03d}, three channels, whole images, made by", ""]
     lines[0] += " `python -m benchmarks.default_model`."
@@ -139,6 +175,7 @@ def write(table: dict[str, dict[str, Scores]]) -> str:
                 cells = (f"{row[first]:.2f} / {row[second]:.3f}" for row in rows)
                 lines.append(f"| {system} | {' | '.join(cells)} |")
         lines.append("")
+    lines += flips
     change = max(scores["mean_change"] for scores in table["w2s-denoise"].values())
     lines.append(f"Denoising changed the mean intensity by {change:.2%} at most (mean over the images of a level).")
     return "\n".join(lines) + "\n"
@@ -149,16 +186,15 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder with data/train and net_data")
     parser.add_argument("--baseline", type=Path, help="safetensors file of benchmarks/recipes/simpler-unet.yaml")
     parser.add_argument("--sr", type=Path, help="safetensors file of benchmarks/recipes/plain-sr.yaml")
-    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("--json", type=Path, help="write the figures there, and go on from those that it has")
     parser.add_argument("--flips", action="store_true", help="also measure what averaging 8 flips brings")
     arguments = parser.parse_args()
     registry = default_registry()
     baseline = arguments.baseline and registry.register_trained(arguments.baseline)[0].name.removesuffix("-denoise")
     sr = arguments.sr and registry.register_trained(arguments.sr)[0].name
-    table = measure(arguments.root, registry, baseline, sr, flips=arguments.flips)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(table, indent=1))
-    TABLE.write_text(write(table))
+    table = measure(arguments.root, registry, baseline, sr, arguments.json)
+    flips = flips_gain(arguments.root, registry) if arguments.flips else []
+    TABLE.write_text(write(table, flips))
 
 
 if __name__ == "__main__":

@@ -275,3 +275,21 @@ def test_intensities_beyond_float32_are_refused_by_name() -> None:
     image = textured(5).astype(np.float64) * 1e300
     with pytest.raises(InputError, match="bright: Intensities reach"):
         PatchMaker(w2s_fields.config(), [Field("bright", "g", {"avg1": image}, denoised=image)]).draw(0)
+
+
+def test_patches_of_noise_alone_have_even_targets() -> None:
+    brightness = {"mean": 0.1, "std": 0.06, "slope": 0.06}
+    config = w2s_fields.both(augmentation={**ALL, "empty": 1.0}, sim_brightness=brightness)
+    maker = PatchMaker(config, [place_field(edge=PATCH)])
+    for number in range(20):
+        sample = maker.draw(number)
+        assert sample["noisy"].std() > 0.3
+        assert np.ptp(sample["denoised"]) == np.ptp(sample["sim"]) == 0
+        gain, offset = sample["denoised_map"]
+        # The best answer to noise is its mean.
+        assert sample["noisy"].mean() * gain + offset == pytest.approx(float(sample["denoised"].mean()), abs=0.1)
+
+
+def test_a_share_of_the_patches_is_noise_alone() -> None:
+    maker = PatchMaker(w2s_fields.config(augmentation={**PLAIN, "empty": 0.25}), [place_field()])
+    assert 60 < sum(np.ptp(maker.draw(number)["denoised"]) == 0 for number in range(400)) < 140

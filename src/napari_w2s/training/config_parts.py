@@ -74,12 +74,16 @@ class Augmentation(Frozen):
     own_statistics : float
         Share of patches that are standardised by their own mean and standard deviation instead of their frame's, so
         that the network meets fields with nothing in them. For ``standard`` normalisation only.
+    empty : float
+        Share of patches that are made up of noise alone, from a few photons a pixel to many, with an even target: a
+        network that never meets such ones finds structure in them.
     """
 
     flips: bool = True
     scale: Weight = 0.1
     offset: Weight = 0.1
     own_statistics: Annotated[float, Field(ge=0, le=1)] = 0.0
+    empty: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class Loss(Frozen):

@@ -14,7 +14,7 @@ from napari_w2s.training.config import TrainingConfig
 from napari_w2s.training.fields import SIM_SCALE, Field, size
 from napari_w2s.training.pairs import Box, Cutter, Pixels
 from napari_w2s.training.sampling import Choices, Corners
-from napari_w2s.training.standardise import Frames, draw_scale, sim_on_scale
+from napari_w2s.training.standardise import Frames, draw_scale, nothing_but_noise, sim_on_scale
 
 Sample = dict[str, npt.NDArray[np.float32]]
 """Arrays of one patch: ``noisy`` ``(1, P, P)``, and per output its target and the affine map to the target's scale."""
@@ -73,7 +73,10 @@ class PatchMaker:
         edge = self.config.patch
         check_size(one, edge)
         top, left = self._corners.draw(one, edge, rng)
-        pixels = self._cutter.train(one, level, Box(top, left, edge, edge), rng)
+        if self._is_empty(rng):
+            pixels = nothing_but_noise(self._frames, one, level, edge, self.config.outputs, rng)
+        else:
+            pixels = self._cutter.train(one, level, Box(top, left, edge, edge), rng)
         sample = self._sample(one, level, pixels, rng)
         return _turned(sample, rng) if self.config.augmentation.flips else sample
 
@@ -83,6 +86,10 @@ class PatchMaker:
         check_size(one, LEAST_EDGE)
         top, left = (one.shape[0] - height) // 2, (one.shape[1] - width) // 2
         return self._sample(one, level, self._cutter.judge(one, level, Box(top, left, height, width)), None)
+
+    def _is_empty(self, rng: np.random.Generator) -> bool:
+        share = self.config.augmentation.empty
+        return share > 0 and bool(rng.random() < share)
 
     def _check(self, one: Field) -> None:
         wanted = self.config.self_supervised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,13 +12,17 @@ from napari_w2s._types import InputError
 from napari_w2s.engine.frames import Intensities, measure
 from napari_w2s.training.cache import ByIdentity, FrameCache
 from napari_w2s.training.config import TrainingConfig
-from napari_w2s.training.fields import Field
+from napari_w2s.training.fields import SIM_SCALE, Field
 from napari_w2s.training.lazy_images import AnyArray
+from napari_w2s.training.pairs import Pixels
 
 Float = npt.NDArray[np.float32]
 
 _LEAST_SPREAD = 0.2
 """A patch's own standard deviation counts as at least this share of its frame's."""
+
+_PHOTONS = 2.0, 200.0
+"""Mean photons a pixel, least and most, in patches of noise alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,35 @@ class Frames:
             raise InputError(f"{one.name}: all pixels of an image are NaN or infinite. Leave it out, or repair it.")
         mean, std = float(values.mean()), float(values.std())
         return Frame(own, (mean - own.low) / own.span, std / own.span or 1.0)
+
+
+def nothing_but_noise(
+    frames: Frames, one: Field, level: str, edge: int, outputs: Sequence[str], rng: np.random.Generator
+) -> Pixels:
+    """Make up a patch of a specimen-free place: shot noise as strong as the frame's contrast, about the frame's mean.
+
+    Parameters
+    ----------
+    frames : Frames
+    one : Field
+        Its frames say how bright and how strong; its pixels are not used.
+    level : str
+    edge : int
+        Of the patch.
+    outputs : sequence of str
+        Their targets are even: the means of the images.
+    rng : numpy.random.Generator
+    """
+    frame = frames.of(one, one.inputs[level])
+    photons = float(np.exp(rng.uniform(*np.log(_PHOTONS))))
+    noise = (rng.poisson(photons, (edge, edge)) - photons) / np.sqrt(photons)
+    noisy = frame.range.low + frame.range.span * (frame.mean + frame.std * noise)
+    targets: dict[str, AnyArray] = {}
+    for output in outputs:
+        image = frames.of(one, one.sim) if output == "sim" else frame
+        size = SIM_SCALE * edge if output == "sim" else edge
+        targets[output] = np.full((size, size), image.range.low + image.range.span * image.mean, np.float32)
+    return Pixels(noisy.astype(np.float32), targets)
 
 
 @dataclass(frozen=True, slots=True)
