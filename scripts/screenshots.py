@@ -1,8 +1,8 @@
 """Make the pictures of the Restore panel by driving it in a real window.
 
 Usage: ``python scripts/screenshots.py [FOLDER]``, with a display or under ``xvfb-run -a -s "-screen 0 1280x800x24"``.
-With ``W2S_ROOT`` set the image is field of view 001 of W2S, restored with the authors' DnCNN; without it, the simulated
-sample, restored with the built-in denoiser.
+With ``W2S_ROOT`` set the image is field of view 001 of W2S; without it, the simulated sample. It is restored with the
+model that is chosen first.
 """
 
 from __future__ import annotations
@@ -10,36 +10,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-# Before napari is imported: the user's own settings must not show, nor be changed.
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="w2s-screenshots-")) / "settings.yaml")
-
 import napari
-from qtpy.QtCore import QEventLoop, QTimer
+from real_window import PICTURES, open_viewer, run_events, save, save_in_both_themes, wait_until
 
 from napari_w2s.app.state import FinishReason
 from napari_w2s.gui.restore_widget import RestoreWidget
-
-SIZE = (1280, 800)
-
-
-def run_events(milliseconds: int) -> None:
-    """Let the window live for a while."""
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()
-
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 180.0) -> None:
-    """Run the event loop until something is so."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not happen within {timeout_s:g} s")
-        run_events(20)
 
 
 def open_image(viewer: napari.Viewer) -> None:
@@ -69,33 +46,27 @@ def is_partly_done(panel: RestoreWidget) -> bool:
     return status.message.startswith("Restoring") and (status.fraction or 0.0) > 0.4
 
 
-def save(viewer: napari.Viewer, path: Path) -> None:
-    """Save a picture of the whole window."""
-    run_events(500)
-    viewer.window.screenshot(str(path), canvas_only=False, flash=False)
-
-
 def main(folder: Path) -> None:
     """Make all pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    viewer = napari.Viewer(show=True, show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
+    viewer = open_viewer()
     open_image(viewer)
     viewer.reset_view()
     panel = open_panel(viewer)
-    if "W2S_ROOT" not in os.environ:
-        panel.state.model = "vst-nlm"
     run_events(500)
     viewer.reset_view()
 
-    # Small tiles, so that the picture shows them arrive.
+    # Small tiles of a network that needs little around them, so that the picture shows them arrive.
+    model = panel.state.model
+    panel.state.model = "dncnn-avg1" if "W2S_ROOT" in os.environ else "vst-nlm"
     panel.state.tile = 96
     panel.run()
     wait_until(lambda: is_partly_done(panel), "a part of the work")
-    viewer.window.screenshot(str(folder / "restore-running.png"), canvas_only=False, flash=False)
+    save(viewer, folder / "restore-running.png", settle_ms=0)
     panel.runner.cancel()
     wait_until(lambda: not panel.runner.status.busy, "the end of the run")
 
+    panel.state.model = model
     panel.state.tile = None
     panel.run()
     wait_until(lambda: not panel.runner.status.busy, "the restoration")
@@ -105,9 +76,7 @@ def main(folder: Path) -> None:
         path = Path(scratch) / "restored.ome.tif"
         if not viewer.layers[-1:].save(str(path), plugin="napari-w2s"):
             raise SystemExit("the result was not saved")
-    for theme in ("dark", "light"):
-        viewer.theme = theme
-        save(viewer, folder / f"restore-{theme}.png")
+    save_in_both_themes(viewer, folder, "restore")
 
     panel.state.show_advanced = True
     save(viewer, folder / "restore-advanced.png")
@@ -115,4 +84,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "docs" / "images")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES)

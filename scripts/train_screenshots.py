@@ -11,17 +11,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-# Before napari is imported: neither the user's settings nor the user's models must show, or be changed.
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="w2s-screenshots-")) / "settings.yaml")
-os.environ["NAPARI_W2S_MODELS"] = str(Path(os.environ["NAPARI_CONFIG"]).with_name("models"))
-
 import napari
-from qtpy.QtCore import QEventLoop, QTimer
+from real_window import PICTURES, SCRATCH, open_viewer, run_events, save_in_both_themes, wait_until
 
 from napari_w2s._types import Task
 from napari_w2s.app.state import FinishReason
@@ -29,27 +22,9 @@ from napari_w2s.app.train_status import TrainPhase
 from napari_w2s.gui.restore_widget import RestoreWidget
 from napari_w2s.gui.train_widget import TrainWidget
 
-SCRATCH = Path(os.environ["NAPARI_CONFIG"]).parent
-SIZE = (1280, 800)
 LEARNED = ("001", "002", "003")
 RESTORED = "004_0.png"
 LEVELS = ("avg1", "avg4", "avg400", "sim")
-
-
-def run_events(milliseconds: int) -> None:
-    """Let the window live for a while."""
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()
-
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 300.0) -> None:
-    """Run the event loop until something is so."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not happen within {timeout_s:g} s")
-        run_events(50)
 
 
 def root() -> Path:
@@ -75,14 +50,6 @@ def open_fields(viewer: napari.Viewer) -> None:
     viewer.reset_view()
 
 
-def save(viewer: napari.Viewer, folder: Path, name: str) -> None:
-    """Save pictures of the whole window, in both themes."""
-    for theme in ("light", "dark"):
-        viewer.theme = theme
-        run_events(600)
-        viewer.window.screenshot(str(folder / f"{name}-{theme}.png"), canvas_only=False, flash=False)
-
-
 def train(viewer: napari.Viewer, panel: TrainWidget, folder: Path, seconds: float, patch: int, batch: int) -> None:
     """Train for a while, and take the pictures of it."""
     panel.state.task = Task.JDSR
@@ -90,11 +57,11 @@ def train(viewer: napari.Viewer, panel: TrainWidget, folder: Path, seconds: floa
     panel.state.folder = str(SCRATCH / "runs")
     panel.state.device = "cpu"
     run_events(500)
-    save(viewer, folder, "train-set-up")
+    save_in_both_themes(viewer, folder, "train-set-up")
     panel.train()
     wait_until(lambda: panel.runner.status.phase is not TrainPhase.PREPARING, "the first step")
     if panel.runner.status.phase is TrainPhase.ASKING:
-        save(viewer, folder, "train-doubts")
+        save_in_both_themes(viewer, folder, "train-doubts")
         panel.runner.go_on()
     wait_until(lambda: bool(previews(viewer)) or not panel.runner.status.busy, "the first preview")
     for layer in viewer.layers:
@@ -102,7 +69,7 @@ def train(viewer: napari.Viewer, panel: TrainWidget, folder: Path, seconds: floa
     panel.runner.preview.fit()
     run_events(round(seconds * 1000))
     wait_until(lambda: panel.runner.status.best is not None or not panel.runner.status.busy, "a validation")
-    save(viewer, folder, "train-running")
+    save_in_both_themes(viewer, folder, "train-running")
     panel.runner.stop()
     wait_until(lambda: not panel.runner.status.busy, "the end")
     if panel.runner.status.result is None or panel.runner.status.result.model is None:
@@ -119,7 +86,7 @@ def use(viewer: napari.Viewer, train_panel: TrainWidget, restore_panel: RestoreW
     train_panel.use()
     wait_until(lambda: restore_panel.plan.title == train_panel.result.name.text(), "putting it to use")
     train_panel.parent().raise_()
-    save(viewer, folder, "train-used")
+    save_in_both_themes(viewer, folder, "train-used")
     train_panel.state.show_preview = False
     viewer.layers.clear()
     viewer.open(root() / "avg1" / RESTORED, plugin="napari-w2s")
@@ -130,14 +97,13 @@ def use(viewer: napari.Viewer, train_panel: TrainWidget, restore_panel: RestoreW
     wait_until(lambda: not restore_panel.runner.status.busy, "the restoration")
     if restore_panel.runner.status.finish is not FinishReason.DONE:
         raise SystemExit(restore_panel.runner.status.message)
-    save(viewer, folder, "train-restored")
+    save_in_both_themes(viewer, folder, "train-restored")
 
 
 def main(folder: Path, seconds: float, patch: int, batch: int) -> None:
     """Make all pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    viewer = napari.Viewer(show=True, show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
+    viewer = open_viewer()
     open_fields(viewer)
     _, restore_panel = viewer.window.add_plugin_dock_widget("napari-w2s", "Restore")
     _, train_panel = viewer.window.add_plugin_dock_widget("napari-w2s", "Train", tabify=True)
@@ -151,7 +117,7 @@ def main(folder: Path, seconds: float, patch: int, batch: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1] / "docs" / "images")
+    parser.add_argument("folder", nargs="?", type=Path, default=PICTURES)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to train")
     parser.add_argument("--patch", type=int, default=0, help="edge of the patches, for a slow computer")
     parser.add_argument("--batch", type=int, default=0, help="patches a step, for a slow computer")
