@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import engine, startup, training
+from benchmarks import default_speed, engine, startup, training
 
 TABLE = Path(__file__).parents[1] / "docs" / "performance-table.md"
 
@@ -22,7 +22,14 @@ def _processor() -> str:
 
 
 def main() -> None:
-    measures = (startup.importing, startup.opening, engine.speed, engine.large, training.throughput)
+    measures = (
+        startup.importing,
+        startup.opening,
+        engine.speed,
+        engine.large,
+        default_speed.speed,
+        training.throughput,
+    )
     rows = [row for measure in measures for row in measure()]
     machine = (
         f"{os.cpu_count()} cores of {_processor()}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
