@@ -45,7 +45,8 @@ def row(root: Path, registry: Registry, about: ModelDescriptor, precision: str) 
     model = registry.load(about.name, weights=root / "net_data")
     level = about.level or Level.AVG1
     target = Level.AVG400 if about.scale == 1 else Level.SIM
-    exact, rough = [], []
+    exact: list[float] = []
+    rough: list[float] = []
     for fov in FOVS:
         for channel in CHANNELS:
             name = f"{fov:03d}_{channel}.png"
@@ -69,10 +70,10 @@ def main() -> None:
     rows = {line.split("|")[1].strip(): line for line in before}
     registry = default_registry()
     for about in registry.descriptors():
-        if registry.available(about.name) in ("built in", "here", "on demand") and about.weights is not None:
-            if about.name in arguments.only or not arguments.only:
-                rows[about.name] = row(arguments.root, registry, about, arguments.precision)
-                print(rows[about.name], flush=True)
+        asked = about.name in arguments.only if arguments.only else about.weights is not None
+        if asked:
+            rows[about.name] = row(arguments.root, registry, about, arguments.precision)
+            print(rows[about.name], flush=True)
     TABLE.write_text("\n".join([head, "|---|---|---|---|---|", *rows.values()]) + "\n")
 
 
