@@ -13,31 +13,37 @@ import torch
 from torch import fx, nn
 
 from napari_w2s._types import Task, WeightsError
-from napari_w2s.models.architectures import ARCHITECTURES, Deferred
+from napari_w2s.models.architectures import ARCHITECTURES, Architecture, Deferred
 from napari_w2s.models.builtin import BUILTIN, DEFAULT_MODELS, default_registry, packaged_unet
-from napari_w2s.models.descriptor import ModelDescriptor, Normalization
+from napari_w2s.models.descriptor import ModelDescriptor, Normalization, WeightsPlace
 
 # The packaged ones also where their weights are not there.
 ALL = tuple({d.name: d for d in (*packaged_unet("0" * 64), *BUILTIN)}.values())
 MODELS = [pytest.param(d, id=d.name) for d in ALL]
-# Models of one architecture and output differ in weights only: what does not depend on them is tested once.
-FIRST_OF_EACH = {(d.architecture, d.output or ""): d for d in reversed(ALL)}
-METHODS = [pytest.param(d, id="-".join(filter(None, key))) for key, d in sorted(FIRST_OF_EACH.items())]
+# Models of one architecture, size and output differ in weights only: what does not depend on them is tested once, and
+# where there is a light size, on that one.
+ONE_OF_EACH = {
+    (d.architecture, d.output or ""): d
+    for d in reversed(ALL)
+    if d.weights is None or dict(d.options) == dict(ARCHITECTURES[d.architecture].light)
+}
+METHODS = [pytest.param(d, id="-".join(filter(None, key))) for key, d in sorted(ONE_OF_EACH.items())]
 WITH_WEIGHTS = [param for param in METHODS if param.values[0].weights is not None]
+_STRIP = 8
 SIZES = [(1, 1), (1, 7), (7, 1), (13, 17)]
 
 
 @cache
 def random_state(architecture: str) -> dict[str, torch.Tensor]:
-    """Weights of an architecture at the size of its defaults, none of its layers at rest."""
+    """Weights of an architecture at its light size, none of its layers at rest."""
     torch.manual_seed(0)
-    made = ARCHITECTURES[architecture].create()
+    made = ARCHITECTURES[architecture].create(**ARCHITECTURES[architecture].light)
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.1, 0.4)
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
-        elif isinstance(module, nn.Conv2d) and not module.weight.any():
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not module.weight.any():
             nn.init.kaiming_normal_(module.weight)
     return made.state_dict()
 
@@ -79,11 +85,12 @@ def test_card_is_complete(descriptor: ModelDescriptor) -> None:
     assert descriptor.build == method.build_for(descriptor.output)
     assert descriptor.serves(descriptor.task)
     assert descriptor.task not in descriptor.tasks
-    assert descriptor.citation == method.citation
+    assert "arXiv" in descriptor.citation or descriptor.citation == method.citation
     assert descriptor.frame_context == method.frame_context
     assert (descriptor.weights is not None) == method.has_weights
     if descriptor.weights is not None:
-        assert len(bytes.fromhex(descriptor.weights.sha256)) == 32
+        assert (descriptor.weights.sha256 is None) == (descriptor.weights.place is WeightsPlace.OWN)
+        assert len(bytes.fromhex(descriptor.weights.sha256 or "00" * 32)) == 32
         assert descriptor.weights.licence
 
 
@@ -146,8 +153,8 @@ def measured_receptive_field(descriptor: ModelDescriptor) -> int:
     assert descriptor.receptive_field is not None
     multiple, scale = descriptor.size_multiple, descriptor.scale
     edge = -(-(descriptor.receptive_field + 8) // multiple) * multiple
-    # Where a network pools, a strip will do, and the pixel is the last one of a pooled cell.
-    width = edge if multiple == 1 else multiple
+    # For a network a strip will do, and where it pools, the pixel is the last one of a pooled cell.
+    width = max(multiple, _STRIP) if ARCHITECTURES[descriptor.architecture].has_weights else edge
     row, column = (n // 2 // multiple * multiple + multiple - 1 for n in (edge, width))
     block = (..., slice(row * scale, (row + 1) * scale), slice(column * scale, (column + 1) * scale))
     generator = torch.Generator().manual_seed(3)
@@ -183,9 +190,24 @@ def test_receptive_field_is_what_the_network_has(descriptor: ModelDescriptor) ->
     assert getattr(network_of(descriptor), "size_multiple", 1) == descriptor.size_multiple
 
 
-@pytest.mark.parametrize("descriptor", MODELS)
-def test_receptive_field_is_that_of_its_architecture(descriptor: ModelDescriptor) -> None:
-    assert descriptor.receptive_field == FIRST_OF_EACH[descriptor.architecture, descriptor.output or ""].receptive_field
+@pytest.mark.parametrize("descriptor", [p for p in MODELS if p.values[0].weights is not None])
+def test_every_size_says_what_its_network_needs(descriptor: ModelDescriptor) -> None:
+    if descriptor.weights.place is not WeightsPlace.OWN:
+        one = ONE_OF_EACH[descriptor.architecture, descriptor.output or ""]
+        assert (descriptor.receptive_field, descriptor.size_multiple) == (one.receptive_field, one.size_multiple)
+        return
+    with torch.device("meta"):
+        network = ARCHITECTURES[descriptor.architecture].create(**descriptor.options)
+    assert descriptor.receptive_field == network.receptive_field
+    assert descriptor.size_multiple == getattr(network, "size_multiple", 1)
+
+
+@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES.values() if a.light], ids=lambda a: a.name)
+def test_light_sizes_are_light(architecture: Architecture) -> None:
+    with torch.device("meta"):
+        light, usual = (architecture.create(**options) for options in (architecture.light, {}))
+    counts = [sum(p.numel() for p in network.parameters()) for network in (light, usual)]
+    assert counts[0] < min(1.5e6, counts[1] / 2)
 
 
 @pytest.mark.parametrize("descriptor", WITH_WEIGHTS)

@@ -17,6 +17,7 @@ _WEIGHTS = {
     "here": "weights are here",
     "on demand": "downloads its weights on first use",
     "missing": "its weights file is gone",
+    "train your own": "no weights yet: train it, or choose a file of weights",
 }
 
 

@@ -12,6 +12,7 @@ from napari_w2s.models.descriptor import ModelDescriptor
 
 _CHANNEL_AXES = frozenset({"c", "channel"})
 _READINESS = {"built in": 0, "here": 1, "on demand": 2}
+_NOT_READY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ def suggest_model(
     """Name the model that suits best.
 
     A model that learned the level, alone or among others, comes first, then those without training, then those for the
-    nearest level; of equals, one that needs no download, and then the one that was registered first.
+    nearest level; of equals, one that needs no download, and then the one that was registered first. One without
+    weights is named only if there is no other.
 
     Parameters
     ----------
@@ -127,7 +129,8 @@ def suggest_model(
     suited = [d for d in descriptors if d.serves(task)]
     if not suited:
         return None
-    return min(suited, key=lambda d: (_mismatch(d, level), _READINESS.get(available.get(d.name, ""), 3))).name
+    ready = {d.name: _READINESS.get(available.get(d.name, ""), _NOT_READY) for d in suited}
+    return min(suited, key=lambda d: (ready[d.name] == _NOT_READY, _mismatch(d, level), ready[d.name])).name
 
 
 def _mismatch(model: ModelDescriptor, level: Level | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -56,6 +56,8 @@ class Architecture:
         What a network of it may answer with, where there is a choice: ``build`` then takes one of them as ``output``.
     frame_context : bool
         See `napari_w2s.models.descriptor.ModelDescriptor`.
+    light : mapping
+        Options of a network of at most 1.5 million weights, for a CPU; none where the usual size is that.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Architecture:
     has_weights: bool = True
     outputs: tuple[str, ...] = ()
     frame_context: bool = False
+    light: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def build(self) -> Deferred:
@@ -115,6 +118,60 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 module=f"{_NETWORKS}.unet",
                 citation="O. Ronneberger, P. Fischer, T. Brox, U-Net, MICCAI 2015, arXiv:1505.04597",
                 outputs=("denoised", "sim"),
+            ),
+            Architecture(
+                name="ridnet",
+                title="RIDNet",
+                module=f"{_NETWORKS}.ridnet",
+                citation="S. Anwar, N. Barnes, Real Image Denoising with Feature Attention, ICCV 2019, "
+                "arXiv:1904.07396",
+                light=MappingProxyType({"features": 32, "blocks": 2, "reduction": 8}),
+            ),
+            Architecture(
+                name="rcan",
+                title="RCAN",
+                module=f"{_NETWORKS}.rcan",
+                citation="Y. Zhang et al., Image Super-Resolution Using Very Deep Residual Channel Attention Networks, "
+                "ECCV 2018, arXiv:1807.02758",
+                light=MappingProxyType({"groups": 4, "blocks": 4, "width": 32, "reduction": 8}),
+            ),
+            Architecture(
+                name="rdn",
+                title="RDN",
+                module=f"{_NETWORKS}.rdn",
+                citation="Y. Zhang et al., Residual Dense Network for Image Super-Resolution, CVPR 2018, "
+                "arXiv:1802.08797",
+                light=MappingProxyType({"features": 32, "growth": 16, "blocks": 6, "layers": 4}),
+            ),
+            Architecture(
+                name="san",
+                title="SAN",
+                module=f"{_NETWORKS}.san",
+                citation="T. Dai et al., Second-order Attention Network for Single Image Super-Resolution, CVPR 2019",
+                light=MappingProxyType({"features": 32, "groups": 4, "blocks": 3, "reduction": 8}),
+            ),
+            Architecture(
+                name="srfbn",
+                title="SRFBN",
+                module=f"{_NETWORKS}.srfbn",
+                citation="Z. Li et al., Feedback Network for Image Super-Resolution, CVPR 2019, arXiv:1903.09814",
+                light=MappingProxyType({"features": 24, "groups": 3, "steps": 2}),
+            ),
+            Architecture(
+                name="edsr",
+                title="EDSR",
+                module=f"{_NETWORKS}.edsr",
+                citation="B. Lim et al., Enhanced Deep Residual Networks for Single Image Super-Resolution, CVPRW 2017, "
+                "arXiv:1707.02921",
+                light=MappingProxyType({"blocks": 12, "width": 40}),
+            ),
+            Architecture(
+                name="rrdb",
+                title="RRDB",
+                module=f"{_NETWORKS}.rrdb",
+                citation="X. Wang et al., ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks, "
+                "ECCVW 2018, arXiv:1809.00219",
+                light=MappingProxyType({"blocks": 4, "width": 32, "growth": 16}),
             ),
             Architecture(
                 name="vst-nlm",

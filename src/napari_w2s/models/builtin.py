@@ -10,6 +10,7 @@ from napari_w2s._types import NOISY_LEVELS, Level, Task
 from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.descriptor import ModelDescriptor, Normalization, Stretch, WeightsPlace, WeightsSource
 from napari_w2s.models.registry import Registry
+from napari_w2s.models.trainable import trainable
 from napari_w2s.models.trained import add_trained
 
 _UPSTREAM = "https://github.com/IVRL/w2s/tree/929e43b3b2db609f7b89b38896e8aaf2a125d0c3"
@@ -190,6 +191,7 @@ BUILTIN: tuple[ModelDescriptor, ...] = (
         scale=2,
         receptive_field=5,
     ),
+    *trainable(),
 )
 """All models that come with the package, in the order in which a person should see them."""
 

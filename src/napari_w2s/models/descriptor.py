@@ -60,6 +60,8 @@ class WeightsPlace(StrEnum):
     """Inside this package."""
     LOCAL = "local"
     """On this computer: a model trained or added by the user."""
+    OWN = "own"
+    """Nowhere yet: the user trains them, or has a file of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,8 @@ class WeightsSource:
     ----------
     path : str
         Path inside the authors' repository (``net_data/...``) or inside this package, or the absolute path of a local
-        file.
+        file. For weights that the user must bring: the folder of the authors' repository that checkpoints of this kind
+        lie in.
     sha256 : str or None
         Hash that the file must have; None for a file that its owner may change.
     licence : str
@@ -140,6 +143,8 @@ class ModelDescriptor:
         Paper, in one line.
     weights : WeightsSource or None
         None for a model without weights.
+    options : mapping
+        Keyword arguments with which its architecture makes a new network of this size.
     """
 
     name: str
@@ -164,6 +169,7 @@ class ModelDescriptor:
     devices: tuple[str, ...] = ("cpu", "cuda", "mps")
     precision_cost_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     weights: WeightsSource | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def serves(self, task: Task) -> bool:
         """Tell whether it is for a task."""

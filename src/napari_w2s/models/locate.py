@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from napari_w2s._types import ProgressFn, StopFn, WeightsError
 from napari_w2s.models.descriptor import ModelDescriptor, WeightsPlace, WeightsSource
 
+_SHOWN = 3
+
 logger = logging.getLogger(__name__)
 
 
@@ -79,8 +81,44 @@ def locate(
     return _own_file(source)
 
 
+def find_own(descriptor: ModelDescriptor, source: WeightsSource, given: Path | None) -> Path:
+    """Return the file of weights that the user brings for a model.
+
+    Parameters
+    ----------
+    descriptor : ModelDescriptor
+    source : WeightsSource
+        The descriptor's weights.
+    given : Path or None
+        The file itself, or a folder that holds one checkpoint of this kind as the authors' repository does.
+
+    Raises
+    ------
+    WeightsError
+        If there is none, or more than one.
+    """
+    if given is not None and not given.is_dir():
+        return given
+    if given is None:
+        raise WeightsError(
+            f"{descriptor.name} has no weights yet. Train it (napari-w2s train {descriptor.name}, or Plugins > W2S > "
+            "Train), or give a file of weights."
+        )
+    folders = [folder for folder in _candidates(given, source) if folder.is_dir()]
+    found = sorted(path for folder in folders[:1] for path in folder.rglob("*.pth"))
+    if len(found) != 1:
+        names = ", ".join(path.relative_to(given).as_posix() for path in found[:_SHOWN])
+        has = f"holds {len(found)} ({names}{', …' if len(found) > _SHOWN else ''})" if found else "holds none"
+        raise WeightsError(
+            f"{given} {has} of the checkpoints of {descriptor.name}, which lie in {source.path}. Name the file."
+        )
+    return found[0]
+
+
 def is_here(source: WeightsSource) -> bool:
     """Tell whether weights can be loaded without a download."""
+    if source.place is WeightsPlace.OWN:
+        return False
     if source.place is WeightsPlace.UPSTREAM:
         from napari_w2s.data.download import find_local
 

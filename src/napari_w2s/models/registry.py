@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari_w2s._types import InputError, ProgressFn, StopFn, Task, WeightsError
 from napari_w2s.models.descriptor import ModelDescriptor, RestorationModel, WeightsPlace
-from napari_w2s.models.locate import is_here, locate
+from napari_w2s.models.locate import find_own, is_here, locate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _CHAIN = "+"
 _PROBE = 8
+_ELSEWHERE = {WeightsPlace.UPSTREAM: "on demand", WeightsPlace.OWN: "train your own"}
 
 
 class Registry:
@@ -150,14 +151,15 @@ class Registry:
         -------
         str
             ``"built in"`` (in the package, or none needed), ``"here"`` (on this computer), ``"on demand"`` (to be
-            downloaded at first use) or ``"missing"`` (a local file that is gone).
+            downloaded at first use), ``"train your own"`` (or bring a file of them) or ``"missing"`` (a local file that
+            is gone).
         """
         source = self.descriptor(name).weights
         if source is None or source.place is WeightsPlace.PACKAGED:
             return "built in"
         if is_here(source):
             return "here"
-        return "on demand" if source.place is WeightsPlace.UPSTREAM else "missing"
+        return _ELSEWHERE.get(source.place, "missing")
 
     def load(
         self,
@@ -205,11 +207,13 @@ class Registry:
             if given is not None and not given.is_dir():
                 raise InputError(f"{name} takes no weights, and {given} was given. Leave it out.")
             return RestorationModel(descriptor, descriptor.build(None))
+        if source.place is WeightsPlace.OWN:
+            given = find_own(descriptor, source, given)
         if given is not None and not given.is_dir():
             checkpoint = load_state_dict(given)
             network = _build(descriptor, checkpoint)
             if checkpoint.sha256 != source.sha256:
-                descriptor = _with_own_weights(descriptor, network)
+                descriptor = _with_own_weights(descriptor, network, checkpoint)
         else:
             path = locate(descriptor, source, given, progress=progress, should_stop=should_stop)
             checkpoint = load_state_dict(path, sha256=source.sha256)
@@ -242,17 +246,27 @@ def _as_its_file_says(descriptor: ModelDescriptor, checkpoint: Checkpoint) -> Mo
     )
 
 
-def _with_own_weights(descriptor: ModelDescriptor, network: nn.Module) -> ModelDescriptor:
-    """Return a descriptor that claims only what is true for weights given by the user."""
+def _with_own_weights(descriptor: ModelDescriptor, network: nn.Module, checkpoint: Checkpoint) -> ModelDescriptor:
+    """Return a descriptor that claims only what is true for weights given by the user: what their card says, if any."""
+    from napari_w2s.models.card import descriptors_of
+
     reach = getattr(network, "receptive_field", descriptor.receptive_field)
     multiple = getattr(network, "size_multiple", descriptor.size_multiple)
-    return replace(
+    own = replace(
         descriptor,
         receptive_field=reach if isinstance(reach, int) else None,
         size_multiple=multiple if isinstance(multiple, int) else descriptor.size_multiple,
         precision_cost_db={},
         licence="The licence of the weights file that you gave applies.",
     )
+    if checkpoint.card is None:
+        return own
+    wanted = descriptor.architecture, descriptor.scale, descriptor.output
+    for said in descriptors_of(checkpoint.card, checkpoint.path):
+        if (said.architecture, said.scale, said.output) == wanted:
+            how = {name: getattr(said, name) for name in ("normalization", "result", "stretch", "level", "licence")}
+            return replace(own, **how)
+    return own
 
 
 def _check_call(descriptor: ModelDescriptor, network: nn.Module, path: Path) -> None:

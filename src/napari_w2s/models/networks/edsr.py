@@ -35,6 +35,28 @@ def residual_scale(width: int) -> float:
     return _RESIDUAL_SCALE if width > _BASELINE_WIDTH else 1.0
 
 
+class MeanShift(nn.Module):
+    """A 1 x 1 convolution that stands in checkpoints and never learns.
+
+    Parameters
+    ----------
+    by : float
+        Number that it adds when it is made.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(1, 1, 1, 1))
+        self.register_buffer("bias", torch.full((1,), by))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map ``(N, 1, H, W)`` to the same shape."""
+        return self.weight * x + self.bias
+
+
 class ResidualBlock(nn.Module):
     """Two convolutions with a ReLU between them, whose result is added to the input.
 
@@ -65,8 +87,7 @@ class EDSR(nn.Module):
     width : int
         Channels inside.
     mean : float or None
-        Brightness that is taken away first and added to the answer, as 1 x 1 convolutions that do not learn; None for
-        a network without them.
+        Brightness that is taken away first and added to the answer; None for a network without that.
 
     Attributes
     ----------
@@ -78,8 +99,8 @@ class EDSR(nn.Module):
 
     def __init__(self, blocks: int, width: int, mean: float | None = None) -> None:
         super().__init__()
-        self.sub_mean = nn.Identity() if mean is None else _shift(-mean)
-        self.add_mean = nn.Identity() if mean is None else _shift(mean)
+        self.sub_mean = nn.Identity() if mean is None else MeanShift(-mean)
+        self.add_mean = nn.Identity() if mean is None else MeanShift(mean)
         self.head = nn.Sequential(convolution(1, width))
         self.body = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)), convolution(width, width))
         self.tail = sub_pixel_tail(width)
@@ -144,11 +165,3 @@ def build(state: Mapping[str, Any] | None) -> EDSR:
         require_shape(state, f"body.{block}.body.0.weight", 4, ARCHITECTURE)
     shifted = any(key.split(".", 1)[0] in _SHIFTS for key in state)
     return fit(lambda: EDSR(blocks, width, 0.0 if shifted else None), state, ARCHITECTURE)
-
-
-def _shift(by: float) -> nn.Conv2d:
-    layer = nn.Conv2d(1, 1, 1)
-    nn.init.ones_(layer.weight)
-    assert layer.bias is not None
-    nn.init.constant_(layer.bias, by)
-    return layer.requires_grad_(requires_grad=False)

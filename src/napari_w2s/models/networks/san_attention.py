@@ -164,6 +164,7 @@ def _pooled(x: torch.Tensor) -> torch.Tensor:
 
 def _attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Attend with all of ``(N, C, h, w)`` to all of ``(N, C, h', w')``."""
-    q, k, v = (part.flatten(2).mT[:, None] for part in (queries, keys, values))
+    # Contiguous, as torch's kernels that never hold the whole matrix of weights want them.
+    q, k, v = (part.flatten(2).mT.contiguous()[:, None] for part in (queries, keys, values))
     found: torch.Tensor = F.scaled_dot_product_attention(q, k, v, scale=1.0)
     return found[:, 0].mT.reshape(queries.shape)
