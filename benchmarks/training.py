@@ -22,7 +22,7 @@ from napari_w2s.training.config import TrainingConfig
 from napari_w2s.training.data import PatchData
 from napari_w2s.training.fields import Field
 from napari_w2s.training.fit import fit
-from napari_w2s.training.module import TrainingModule
+from napari_w2s.training.module import TrainingModule, restore
 from napari_w2s.training.presets import make_training_config
 from napari_w2s.training.report import Wish
 from napari_w2s.training.start import begin
@@ -92,7 +92,8 @@ def bare(config: TrainingConfig, batches: list[dict[str, torch.Tensor]]) -> floa
             start = time.perf_counter()
         batch = batches[step % len(batches)]
         with torch.autocast(device.type, torch.bfloat16, enabled=lower):
-            answers = module.answers(batch)
+            noisy = batch["noisy"].contiguous(memory_format=torch.channels_last)
+            answers = restore(module.network, noisy, config.outputs)
         loss = torch.stack([module.loss(name, answer, batch) for name, answer in answers.items()]).sum()
         optimizer.zero_grad()
         loss.backward()

@@ -161,8 +161,8 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 name="edsr",
                 title="EDSR",
                 module=f"{_NETWORKS}.edsr",
-                citation="B. Lim et al., Enhanced Deep Residual Networks for Single Image Super-Resolution, CVPRW 2017, "
-                "arXiv:1707.02921",
+                citation="B. Lim et al., Enhanced Deep Residual Networks for Single Image Super-Resolution, CVPRW "
+                "2017, arXiv:1707.02921",
                 light=MappingProxyType({"blocks": 12, "width": 40}),
             ),
             Architecture(

@@ -109,9 +109,8 @@ class AdversarialModule(TrainingModule):
         schedules: Any = self.lr_schedulers()
         name = self.against.output
         playing = self.steps_done >= self.against.start_after
-        answers = self.answers(batch)
+        total, answers = self.losses(batch)
         made = on_scale(answers[name], batch[f"{name}_map"])
-        total = self.losses(answers, batch)
         if playing:
             deception = self._play(self.game.generator, batch[name], made, learns=False)
             self.parts["adversarial"] = deception.detach()

@@ -28,6 +28,16 @@ def restore(network: nn.Module, noisy: torch.Tensor, outputs: tuple[str, ...]) -
     return {outputs[0]: network(noisy)}
 
 
+def every_answer(
+    network: nn.Module, noisy: torch.Tensor, outputs: tuple[str, ...]
+) -> tuple[dict[str, torch.Tensor], ...]:
+    """Return what a network learns from per output: all answers of one that answers at several steps, the last last."""
+    at_every_step: Any = getattr(network, "answers", None)
+    if at_every_step is None:
+        return (restore(network, noisy, outputs),)
+    return tuple({outputs[0]: answer} for answer in at_every_step(noisy))
+
+
 def make_network(config: TrainingConfig) -> nn.Module:
     """Make a network with random weights, in training mode.
 
@@ -93,23 +103,25 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """Return the loss of a batch."""
         del index
-        total = self.losses(self.answers(batch), batch)
+        total, _ = self.losses(batch)
         self.parts["loss"] = total.detach()
         return total
 
-    def answers(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the network's answer per output to a batch."""
-        return restore(self.network, batch["noisy"].contiguous(memory_format=torch.channels_last), self.config.outputs)
+    def losses(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the weighted losses of all outputs, and the network's answers; `parts` keeps each loss.
 
-    def losses(self, answers: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
-        """Return the weighted losses of all outputs, and keep each in `parts`."""
+        Of a network that answers at several steps, the mean over them, and the last answers.
+        """
+        noisy = batch["noisy"].contiguous(memory_format=torch.channels_last)
+        steps = every_answer(self.network, noisy, self.config.outputs)
         total = torch.zeros((), device=self.device)
         with torch.autocast(self.device.type, enabled=False):
-            for name, answer in answers.items():
-                loss = self.loss(name, answer, batch)
-                total = total + loss
-                self.parts[name] = loss.detach()
-        return total
+            for answers in steps:
+                for name, answer in answers.items():
+                    loss = self.loss(name, answer, batch)
+                    total = total + loss / len(steps)
+                    self.parts[name] = loss.detach()
+        return total, steps[-1]
 
     def loss(self, name: str, answer: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the weighted losses of one output."""
