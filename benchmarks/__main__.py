@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import os
-import platform
 from pathlib import Path
 
 import torch
 
 from benchmarks import default_speed, engine, startup, training
+from benchmarks.timing import processor
 
 TABLE = Path(__file__).parents[1] / "docs" / "performance-table.md"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def main() -> None:
@@ -31,9 +23,7 @@ def main() -> None:
         training.throughput,
     )
     rows = [row for measure in measures for row in measure()]
-    machine = (
-        f"{os.cpu_count()} cores of {_processor()}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
-    )
+    machine = f"{os.cpu_count()} cores of {processor()}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
     lines = [
         f"Measured by `make bench` on {machine}.",
         "",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 Row = tuple[str, float, str]
 """What is compared, the figure, and the target in words."""
@@ -18,3 +20,12 @@ def best_of(alternatives: Mapping[str, Callable[[], object]], rounds: int = 5) -
             work()
             times[name].append(time.perf_counter() - start)
     return {name: min(found[1:]) for name, found in times.items()}
+
+
+def processor() -> str:
+    """Return the name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -126,6 +126,7 @@ def packaged_unet(sha256: str) -> tuple[ModelDescriptor, ...]:
             normalization=Normalization.STANDARD,
             size_multiple=8,
             receptive_field=317,
+            options={"widths": [64, 96, 128], "blocks": [4, 3, 4], "fold": 2, "detail": 32},
             weights=WeightsSource(path=_UNET_FILE, sha256=sha256, licence=_OWN_LICENCE, place=WeightsPlace.PACKAGED),
             **facts,
         )

@@ -1,0 +1,116 @@
+"""PURE-LET: shrink undecimated Haar coefficients so that the estimated squared error is as small as can be.
+
+F. Luisier, T. Blu, M. Unser, "Image Denoising in Mixed Poisson-Gaussian Noise", IEEE TIP 20, 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from napari_w2s.data.noise import estimate_noise
+from napari_w2s.models.classical import haar
+from napari_w2s.models.classical.pure_let_risk import PoissonGaussian, risk_estimate, shrink
+
+LEVELS = 4
+"""Of the transform; on training images of W2S a fifth gained nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetFit:
+    """What PURE-LET found out about a frame.
+
+    Attributes
+    ----------
+    noise : PoissonGaussian
+    weights : numpy.ndarray, (levels, 3, TERMS)
+        Of the functions of each band's coefficients.
+    centre : float
+        Intensity near the frame's median. It is subtracted first, so that a large bias costs no digits.
+    risk : float
+        Estimated mean squared error of the result.
+    """
+
+    noise: PoissonGaussian
+    weights: npt.NDArray[np.float64]
+    centre: float
+    risk: float
+
+
+class PureLet(nn.Module):
+    """Shrink Haar coefficients by a sum of functions whose weights suit the frame.
+
+    Parameters
+    ----------
+    levels : int
+        Levels of the transform, at least 1.
+    """
+
+    def __init__(self, levels: int = LEVELS) -> None:
+        super().__init__()
+        self.levels = levels
+
+    @property
+    def receptive_field(self) -> int:
+        """Width in pixels of the square that one output pixel depends on, for given weights."""
+        return 2 * haar.reach(self.levels) + 1
+
+    def frame_context(self, frame: npt.ArrayLike) -> LetFit | None:
+        """Estimate a frame's noise and find the weights.
+
+        Parameters
+        ----------
+        frame : array_like, (H, W)
+            The whole frame in its own intensities, finite.
+
+        Returns
+        -------
+        LetFit or None
+            None if the frame has no noise, or is too small to tell.
+        """
+        estimate = estimate_noise(frame)
+        noise = PoissonGaussian.of(estimate)
+        if noise is None:
+            return None
+        risk = risk_estimate(frame, noise, self.levels)
+        weights = risk.minimise()
+        return LetFit(noise, weights, estimate.median, risk.at(weights))
+
+    def forward(self, x: torch.Tensor, fit: LetFit | None) -> torch.Tensor:
+        """Denoise.
+
+        Parameters
+        ----------
+        x : torch.Tensor, (N, 1, H, W)
+            Parts of one frame in its own intensities.
+        fit : LetFit or None
+            What `frame_context` returned for the whole frame. None leaves the pixels as they are.
+
+        Returns
+        -------
+        torch.Tensor, (N, 1, H, W)
+        """
+        if fit is None or x.numel() == 0:
+            return x.clone()
+        noise = fit.noise.below(fit.centre)
+        details, means = haar.analyse(haar.extend(x - fit.centre, haar.reach(self.levels)), self.levels)
+        out = means[-1]
+        for level in reversed(range(self.levels)):
+            detail, mean = (haar.within(c, self.levels, level) for c in (details[level], means[level]))
+            weights = torch.as_tensor(fit.weights[level], dtype=x.dtype, device=x.device)[:, :, None, None]
+            terms = shrink(detail, mean, noise, level)
+            out = haar.raise_all(out, sum(w * t for w, t in zip(weights.unbind(1), terms, strict=True)), level)
+        return out + fit.centre
+
+
+def build(state: Mapping[str, Any] | None) -> PureLet:
+    """Make the method; it has no weights."""
+    if state:
+        raise ValueError("PURE-LET takes no weights")
+    return PureLet().eval()
