@@ -1,8 +1,9 @@
 """Put a trained network into the package as its default model.
 
 ``python scripts/pack_default_model.py RUN/best.safetensors W2S_ROOT --scores scores.json`` takes the weights of a run
-of the recipe ``w2s-unet`` (or its last.ckpt), stores them as float16 with a card that says how they were made and what
-``python -m benchmarks.default_model --json scores.json`` measured, and pins their hash in ``models/builtin.py``.
+of the recipe ``w2s-unet-finish``, which goes on from one of ``w2s-unet``, stores them as float16 with a card that says
+how they were made and what ``python -m benchmarks.default_model --json scores.json`` measured, and pins their hash in
+``models/builtin.py``.
 
 There it also puts how bright a finished SIM-like frame is made. The SIM images of the 8-bit release are each scaled to
 their own maximum, so their gain and mean go with a power of the extent of what is restored; the powers are fitted on
@@ -34,6 +35,7 @@ from napari_w2s.training.shipped import find_recipe
 PACKAGE = Path(builtin.__file__).parents[1]
 LEARNED = range(1, 47)
 LEVEL = "avg4"
+RECIPES = ("w2s-unet", "w2s-unet-finish")
 SYSTEMS = {"w2s-denoise": "w2s-denoise", "authors' D_N": "dncnn-avgN", "w2s-jdsr": "w2s-jdsr"}
 
 
@@ -63,16 +65,20 @@ def fit_stretch(network: nn.Module, root: Path) -> Stretch:
     return Stretch(**{name: round(float(value), 4) for name, value in figures.items()})
 
 
+def figures_of(scores: dict[str, object]) -> dict[str, float]:
+    """Return the numbers among the scores of a level."""
+    return {key: round(value, 4) for key, value in scores.items() if isinstance(value, float)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
     parser.add_argument("root", type=Path, help="folder with data/train")
     parser.add_argument("--scores", type=Path, help="figures of benchmarks.default_model")
-    parser.add_argument("--steps", type=int, help="steps of the run, if they are not the recipe's")
     arguments = parser.parse_args()
     found = load_state_dict(arguments.weights)
     state = {key: value.half() for key, value in unet.build(found.state).state_dict().items()}
-    config = read_recipe(find_recipe("w2s-unet"))
+    configs = [read_recipe(find_recipe(name)) for name in RECIPES]
     stretch = fit_stretch(unet.build(state, output="sim"), arguments.root)
     denoise, fine = builtin.packaged_unet("")
     fine = replace(fine, stretch=stretch)
@@ -82,14 +88,18 @@ def main() -> None:
         fine,
         date=datetime.now(UTC).date().isoformat(),
         metrics={
-            name: {level: {key: round(x, 4) for key, x in values.items()} for level, values in scores[system].items()}
+            name: {level: figures_of(values) for level, values in scores[system].items()}
             for system, name in SYSTEMS.items()
             if system in scores
         },
         metrics_note="Means over W2S fields 047-056, three channels, whole images, 8-bit release: denoising against "
         "avg400 (range 255), which the authors' networks (dncnn-avgN) saw in training; SIM with range 1, as published "
         "and matched affinely.",
-        training={"config": config.model_dump(mode="json"), "step": arguments.steps or config.steps},
+        training={
+            "config": configs[-1].model_dump(mode="json"),
+            "step": configs[-1].steps,
+            "before": [{"config": one.model_dump(mode="json"), "step": one.steps} for one in configs[:-1]],
+        },
     )
     target = PACKAGE / "models" / "weights" / "w2s-unet.safetensors"
     target.parent.mkdir(exist_ok=True)

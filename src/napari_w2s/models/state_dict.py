@@ -90,8 +90,11 @@ def fit(make: Callable[[], _Network], state: Mapping[str, Any], architecture: st
     """
     import torch
 
-    with torch.device("meta"):
-        network = make()
+    try:
+        with torch.device("meta"):
+            network = make()
+    except RuntimeError as error:
+        raise mismatch(architecture, state, reason=f"their sizes make no network ({error})") from error
     own = network.state_dict()
     # Counters of batches seen in training serve momentum only; old versions of torch did not save them.
     counters = {key: torch.tensor(0) for key in own if key.endswith("num_batches_tracked")}

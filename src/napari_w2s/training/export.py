@@ -124,7 +124,7 @@ def summary(config: TrainingConfig, task: Task) -> str:
         levels = ", ".join(level.value for level in _levels(config))
         what = f" for {levels}" if levels else ""
         how = f", without clean images ({config.self_supervised})" if config.self_supervised else ""
-        text = f"{task.label}: a {method} of your own{what}{how}."
+        text = f"{task.label}: your own {method}{what}{how}."
     if config.generative:
         text += " Generative: it makes up detail that looks right, which need not be there."
     return text
