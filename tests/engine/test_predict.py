@@ -141,6 +141,25 @@ def test_frame_context_comes_from_the_whole_frame() -> None:
     np.testing.assert_allclose(predict(toy, frame, tile=16), frame - frame.max(), atol=1e-6)
 
 
+def test_blended_tiles_are_of_the_size_that_the_model_says() -> None:
+    frame = RNG.random((100, 70))
+    free, fixed = (model(GlobalMean(), receptive_field=None, blended_tile=edge) for edge in (None, 32))
+    np.testing.assert_array_equal(predict(fixed, frame), predict(free, frame, tile=32))
+    np.testing.assert_array_equal(predict(fixed, frame[:30, :30]), predict(free, frame[:30, :30]))
+    assert not np.array_equal(predict(fixed, frame), predict(free, frame))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_transposed_convolutions_run_in_a_lower_precision(precision: str) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ConvTranspose2d(4, 4, 2, 2), nn.Conv2d(4, 1, 3, padding=1)
+    )
+    toy, frame = model(network, scale=2, task=Task.SR, receptive_field=5), RNG.random((20, 20))
+    exact = predict(toy, frame, precision="float32")
+    np.testing.assert_allclose(predict(toy, frame, precision=precision), exact, atol=0.02)
+
+
 def test_global_models_are_blended_without_seams() -> None:
     toy = model(GlobalMean(), receptive_field=None)
     constant = np.full((100, 90), 3.0)

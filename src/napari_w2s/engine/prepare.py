@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 class CastingConv(nn.Module):
     """A convolution that computes in its own precision whatever precision its input has."""
 
-    def __init__(self, conv: nn.Conv2d, dtype: torch.dtype) -> None:
+    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype) -> None:
         super().__init__()
         self.conv = conv.to(dtype)
         self.dtype = dtype
@@ -107,7 +107,7 @@ def _simplify(graph: fx.GraphModule) -> fx.GraphModule:
 def _lower_precision(network: nn.Module, dtype: torch.dtype) -> None:
     ends = _ends(network) if isinstance(network, fx.GraphModule) else set()
     for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             sees_intensities = name in ends or 1 in (module.in_channels, module.out_channels)
             _set_module(network, name, CastingConv(module, torch.float32 if sees_intensities else dtype))
         elif isinstance(module, nn.PReLU):

@@ -252,7 +252,8 @@ class Runner:
         """Tiles of a network without a finite receptive field overlap, and their weights add up to 1 everywhere."""
         scale, multiple = self.descriptor.scale, self.descriptor.size_multiple
         out = np.zeros((shape[0] * scale, shape[1] * scale), np.float32)
-        size = (self.tile, self.tile) if self.tile else choose_size(shape, 0, self._limits.max_pixels, multiple)
+        edge = self.tile or self.descriptor.blended_tile
+        size = (edge, edge) if edge else choose_size(shape, 0, self._limits.max_pixels, multiple)
         while True:
             out.fill(0)
             try:

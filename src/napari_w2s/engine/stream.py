@@ -198,7 +198,7 @@ class Streamer:
 
     def _conv_of(self, node: fx.Node) -> nn.Module | None:
         module = self._modules[str(node.target)] if node.op == "call_module" else None
-        return module if isinstance(module, (nn.Conv2d, CastingConv)) else None
+        return module if _is_conv(module) else None
 
     def _advance_pointwise(self, node: fx.Node, queues: dict[tuple[fx.Node, fx.Node], _Queue]) -> torch.Tensor | None:
         sources = [s for s in node.all_input_nodes if s.op != "get_attr"]
@@ -228,6 +228,10 @@ def _advance_conv(conv: _Conv, queue: _Queue, last: bool) -> torch.Tensor | None
     return None if rows is None else conv(rows, last=last)
 
 
+def _is_conv(module: nn.Module | None) -> bool:
+    return isinstance(module.conv if isinstance(module, CastingConv) else module, nn.Conv2d)
+
+
 def _inner_conv(module: nn.Module) -> nn.Conv2d:
     conv = module.conv if isinstance(module, CastingConv) else module
     assert isinstance(conv, nn.Conv2d)
@@ -245,7 +249,7 @@ def _is_row_local(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     if node.op != "call_module":
         return False
     module = modules[str(node.target)]
-    if isinstance(module, (nn.Conv2d, CastingConv)):
+    if _is_conv(module):
         module = _inner_conv(module)
         same = all(
             pad == dilation * (kernel - 1) // 2 and kernel % 2

@@ -55,6 +55,7 @@ class Architecture:
     outputs : tuple of str
         What a network of it may answer with, where there is a choice: ``build`` then takes one of them as ``output``.
     frame_context : bool
+    blended_tile : int or None
         See `napari_w2s.models.descriptor.ModelDescriptor`.
     light : mapping
         Options of a network of at most 1.5 million weights, for a CPU; none where the usual size is that.
@@ -67,6 +68,7 @@ class Architecture:
     has_weights: bool = True
     outputs: tuple[str, ...] = ()
     frame_context: bool = False
+    blended_tile: int | None = None
     light: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
@@ -125,6 +127,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 module=f"{_NETWORKS}.ridnet",
                 citation="S. Anwar, N. Barnes, Real Image Denoising with Feature Attention, ICCV 2019, "
                 "arXiv:1904.07396",
+                blended_tile=512,
                 light=MappingProxyType({"features": 32, "blocks": 2, "reduction": 8}),
             ),
             Architecture(
@@ -133,6 +136,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 module=f"{_NETWORKS}.rcan",
                 citation="Y. Zhang et al., Image Super-Resolution Using Very Deep Residual Channel Attention Networks, "
                 "ECCV 2018, arXiv:1807.02758",
+                blended_tile=512,
                 light=MappingProxyType({"groups": 4, "blocks": 4, "width": 32, "reduction": 8}),
             ),
             Architecture(
@@ -148,6 +152,8 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 title="SAN",
                 module=f"{_NETWORKS}.san",
                 citation="T. Dai et al., Second-order Attention Network for Single Image Super-Resolution, CVPR 2019",
+                # With the overlap these are the tiles of 128 pixels that the authors evaluate with.
+                blended_tile=64,
                 light=MappingProxyType({"features": 32, "groups": 4, "blocks": 3, "reduction": 8}),
             ),
             Architecture(

@@ -114,6 +114,7 @@ def _descriptor(entries: Mapping[str, Any], path: Path, sha256: str | None) -> M
         stretch=None if stretch is None else Stretch(**{key: float(value) for key, value in stretch.items()}),
         output=output,
         receptive_field=receptive_field,
+        blended_tile=entries.get("blended_tile"),
         devices=tuple(str(device) for device in _typed(entries, "devices", list)),
         precision_cost_db=costs,
         frame_context=method.frame_context,

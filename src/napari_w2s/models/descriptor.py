@@ -128,6 +128,9 @@ class ModelDescriptor:
     receptive_field : int or None
         Width in input pixels of the square that one output pixel depends on. None if it is the whole frame: such
         a model's tiles are blended.
+    blended_tile : int or None
+        Edge of those tiles, without the 32 pixels by which they overlap on each side, so that a frame comes out alike
+        on every machine. Frames of up to that size are restored whole. None leaves it to the memory there is.
     frame_context : bool
         True if the model needs statistics of the whole frame (e.g. its noise parameters) beside the tile.
     devices : tuple of str
@@ -165,6 +168,7 @@ class ModelDescriptor:
     output: str | None = None
     size_multiple: int = 1
     receptive_field: int | None = None
+    blended_tile: int | None = None
     frame_context: bool = False
     devices: tuple[str, ...] = ("cpu", "cuda", "mps")
     precision_cost_db: Mapping[str, float] = field(default_factory=dict, hash=False)

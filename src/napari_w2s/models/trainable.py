@@ -155,6 +155,7 @@ def _describe(
         citation=system.citation or method.citation,
         scale=1 if system.task is Task.DENOISE else 2,
         receptive_field=reach,
+        blended_tile=method.blended_tile,
         options=dict(options),
         weights=WeightsSource(
             path=f"net_data/{system.folder}", sha256=None, licence=_WEIGHTS_LICENCE, place=WeightsPlace.OWN

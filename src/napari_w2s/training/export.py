@@ -112,6 +112,7 @@ def _descriptor(config: TrainingConfig, network: nn.Module, output: str) -> Mode
         output=output if method.outputs else None,
         size_multiple=int(getattr(network, "size_multiple", 1)),
         receptive_field=reach if isinstance(reach, int) else None,
+        blended_tile=method.blended_tile,
     )
 
 
