@@ -7,13 +7,16 @@ import torch
 from torch import fx, nn
 
 from napari_w2s._types import InputError, WeightsError
+from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.networks import edsr
 
 SMALL = {"blocks": 1, "width": 4}
 SIZES = [SMALL, {"blocks": 3, "width": 5}]
 
 
-@pytest.mark.parametrize(("options", "weights"), [({}, 40_720_385), (edsr.LIGHT, 419_521)], ids=["paper", "light"])
+@pytest.mark.parametrize(
+    ("options", "weights"), [({}, 40_720_385), (ARCHITECTURES["edsr"].light, 419_521)], ids=["paper", "light"]
+)
 def test_number_of_weights(options: dict[str, int], weights: int) -> None:
     with torch.device("meta"):
         network = edsr.create(**options)

@@ -7,13 +7,16 @@ import torch
 from torch import fx, nn
 
 from napari_w2s._types import InputError, WeightsError
+from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.networks import rcan
 
 SMALL = {"groups": 1, "blocks": 1, "width": 4, "reduction": 2}
 SIZES = [SMALL, {"groups": 2, "blocks": 3, "width": 5, "reduction": 9}]
 
 
-@pytest.mark.parametrize(("options", "weights"), [({}, 15_442_337), (rcan.LIGHT, 384_449)], ids=["paper", "light"])
+@pytest.mark.parametrize(
+    ("options", "weights"), [({}, 15_442_337), (ARCHITECTURES["rcan"].light, 384_449)], ids=["paper", "light"]
+)
 def test_number_of_weights(options: dict[str, int], weights: int) -> None:
     with torch.device("meta"):
         network = rcan.create(**options)

@@ -11,6 +11,7 @@ import torch
 from torch import fx
 
 from napari_w2s._types import WeightsError
+from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.networks import rdn
 from napari_w2s.models.state_dict import canonical
 
@@ -28,7 +29,7 @@ def image(*shape: int) -> torch.Tensor:
 
 def test_numbers_of_parameters() -> None:
     with torch.device("meta"):
-        full, light = rdn.create(), rdn.create(**rdn.LIGHT)
+        full, light = rdn.create(), rdn.create(**ARCHITECTURES["rdn"].light)
     assert sum(p.numel() for p in full.parameters()) == 22_121_089
     assert sum(p.numel() for p in light.parameters()) == 274_817
     assert full.training

@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 
 from napari_w2s._types import WeightsError
+from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.networks import ridnet
 from napari_w2s.models.state_dict import canonical
 
@@ -30,7 +31,7 @@ def image(*shape: int) -> torch.Tensor:
 
 def test_numbers_of_parameters() -> None:
     with torch.device("meta"):
-        full, light = ridnet.create(), ridnet.create(**ridnet.LIGHT)
+        full, light = ridnet.create(), ridnet.create(**ARCHITECTURES["ridnet"].light)
     assert sum(p.numel() for p in full.parameters()) == 1_497_041
     assert sum(p.numel() for p in light.parameters()) == 188_201
     assert full.training

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from napari_w2s._types import InputError, WeightsError
+from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.checkpoint import load_state_dict
 from napari_w2s.models.networks import rrdb
 
@@ -31,7 +32,7 @@ UNUSED = ("upconv1", "upconv2", "upconv3", "upconv4", "HRconv", "conv_last")
         ({}, 11_696_641, 489),
         ({"blocks": 12}, 8_818_945, 369),
         ({"blocks": 23}, 16_732_609, 699),
-        (rrdb.LIGHT, 766_849, 129),
+        (ARCHITECTURES["rrdb"].light, 766_849, 129),
     ],
     ids=["jdsr", "jdsr avg1", "esrgan", "light"],
 )

@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from napari_w2s._types import WeightsError
+from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.networks import san
 from napari_w2s.models.networks.san_attention import (
     MOST,
@@ -40,7 +41,7 @@ def image(*shape: int) -> torch.Tensor:
 
 def test_numbers_of_parameters() -> None:
     with torch.device("meta"):
-        full, light = san.create(), san.create(**san.LIGHT)
+        full, light = san.create(), san.create(**ARCHITECTURES["san"].light)
     assert sum(p.numel() for p in full.parameters()) == 15_672_426
     assert sum(p.numel() for p in light.parameters()) == 298_270
     assert full.training

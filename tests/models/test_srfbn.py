@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from napari_w2s._types import WeightsError
+from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.networks import srfbn
 from napari_w2s.models.state_dict import canonical
 
@@ -31,7 +32,7 @@ def image(*shape: int) -> torch.Tensor:
 
 def test_numbers_of_parameters() -> None:
     with torch.device("meta"):
-        full, light = srfbn.create(), srfbn.create(**srfbn.LIGHT)
+        full, light = srfbn.create(), srfbn.create(**ARCHITECTURES["srfbn"].light)
     assert sum(p.numel() for p in full.parameters()) == 2_134_748
     assert sum(p.numel() for p in light.parameters()) == 157_624
     assert full.training

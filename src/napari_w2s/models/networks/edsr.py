@@ -8,7 +8,6 @@ Tradeoff using Enhanced Perceptual Super-resolution Network", ECCVW 2018, arXiv:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,8 +17,6 @@ from napari_w2s.models.networks.upsampling import SCALE, convolution, reach, req
 from napari_w2s.models.state_dict import count_children, fit, require_shape
 
 ARCHITECTURE = "EDSR"
-LIGHT: Mapping[str, Any] = MappingProxyType({"blocks": 12, "width": 40})
-"""Options of a network of 0.4 million weights, for a CPU."""
 
 _BASELINE_WIDTH = 64
 _RESIDUAL_SCALE = 0.1

@@ -7,7 +7,6 @@ arXiv:1807.02758.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,8 +16,6 @@ from napari_w2s.models.networks.upsampling import SCALE, convolution, require_po
 from napari_w2s.models.state_dict import count_children, fit, require_shape
 
 ARCHITECTURE = "RCAN"
-LIGHT: Mapping[str, Any] = MappingProxyType({"groups": 4, "blocks": 4, "width": 32, "reduction": 8})
-"""Options of a network of 0.4 million weights, for a CPU."""
 
 
 class ChannelAttention(nn.Module):

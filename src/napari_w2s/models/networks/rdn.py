@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,9 +16,6 @@ from torch import nn
 from napari_w2s.models.state_dict import count_children, fit, mismatch, require_shape
 
 ARCHITECTURE = "RDN"
-
-LIGHT: Mapping[str, Any] = MappingProxyType({"features": 32, "growth": 16, "blocks": 6, "layers": 4})
-"""Options of a size for a CPU: 0.27 million parameters instead of 22."""
 
 _OTHER_NAMES = (
     (r"SFENet(\d)\.", r"sfe\1."),

@@ -6,7 +6,6 @@ S. Anwar, N. Barnes, "Real Image Denoising with Feature Attention", ICCV 2019, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,9 +15,6 @@ from torch import nn
 from napari_w2s.models.state_dict import fit, require_shape
 
 ARCHITECTURE = "RIDNet"
-
-LIGHT: Mapping[str, Any] = MappingProxyType({"features": 32, "blocks": 2, "reduction": 8})
-"""Options of a size for a CPU: 0.19 million parameters instead of 1.5."""
 
 _MEAN = (0.4488 + 0.4371 + 0.4040) / 3
 """Mean over the colours of DIV2K, a set of photographs, which the authors kept for microscopy."""

@@ -8,7 +8,6 @@ Widefield to SIM Mapping", ECCVW 2020, arXiv:2003.05961.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,8 +18,6 @@ from napari_w2s.models.networks.upsampling import SCALE, convolution, reach, req
 from napari_w2s.models.state_dict import count_children, fit, require_shape
 
 ARCHITECTURE = "RRDB"
-LIGHT: Mapping[str, Any] = MappingProxyType({"blocks": 4, "width": 32, "growth": 16})
-"""Options of a network of 0.8 million weights, for a CPU."""
 
 _SLOPE = 0.2
 _RESIDUAL_SCALE = 0.2

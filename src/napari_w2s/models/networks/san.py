@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,9 +17,6 @@ from napari_w2s.models.networks.san_attention import NonLocal, SecondOrderAttent
 from napari_w2s.models.state_dict import count_children, fit, require_shape
 
 ARCHITECTURE = "SAN"
-
-LIGHT: Mapping[str, Any] = MappingProxyType({"features": 32, "groups": 4, "blocks": 3, "reduction": 8})
-"""Options of a size for a CPU: 0.30 million parameters instead of 15.7."""
 
 _UNUSED = re.compile(r"conv_last\.|non_local\.soca\.|RG\.\d+\.gamma$")
 """Weights of the authors' networks that none of their answers depends on."""

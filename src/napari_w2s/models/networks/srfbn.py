@@ -7,7 +7,6 @@ arXiv:1903.09814.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,9 +16,6 @@ from torch import nn
 from napari_w2s.models.state_dict import count_children, fit, mismatch, require_shape
 
 ARCHITECTURE = "SRFBN"
-
-LIGHT: Mapping[str, Any] = MappingProxyType({"features": 24, "groups": 3, "steps": 2})
-"""Options of a size for a CPU: 0.16 million parameters instead of 2.1, and half the steps."""
 
 _STEPS = 4
 _MAX_STEPS = 16
