@@ -75,12 +75,13 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("root", type=Path, help="folder with data/train")
     parser.add_argument("--scores", type=Path, help="figures of benchmarks.default_model")
+    parser.add_argument("--keep-stretch", action="store_true", help="the weights are packaged already: renew the card")
     arguments = parser.parse_args()
     found = load_state_dict(arguments.weights)
     state = {key: value.half() for key, value in unet.build(found.state).state_dict().items()}
     configs = [read_recipe(find_recipe(name)) for name in RECIPES]
-    stretch = fit_stretch(unet.build(state, output="sim"), arguments.root)
     denoise, fine = builtin.packaged_unet("")
+    stretch = fine.stretch if arguments.keep_stretch else fit_stretch(unet.build(state, output="sim"), arguments.root)
     fine = replace(fine, stretch=stretch)
     scores = json.loads(arguments.scores.read_text()) if arguments.scores else {}
     card = make_card(

@@ -22,7 +22,7 @@ _OWN_LICENCE = "BSD-3-Clause"
 _OWN_ORIGIN = "https://arxiv.org/abs/2003.05961"
 
 _UNET_FILE = "models/weights/w2s-unet.safetensors"
-_UNET_SHA256 = "42f82fb191afa3ff7f16e88a21a496e742585af4fc5700ef8fdf642953499ac9"
+_UNET_SHA256 = "37c964ca18bb46ea51e4929c4856ff0b80f7e50d0995a9787b80d65a3630c3fe"
 
 _UNET_STRETCH = Stretch(gain=0.935, gain_power=-0.6877, level=0.068, level_power=-0.4021, least=0.3013, most=3.0547)
 """Of its answers on W2S fields 001-046: see `scripts/pack_default_model.py`."""
@@ -44,6 +44,8 @@ _MEMNET = {
 
 _BFLOAT16_COST_DB: Mapping[str, float] = MappingProxyType(
     {
+        "w2s-denoise": 0.0,
+        "w2s-jdsr": 0.0,
         "dncnn-avg1": 0.009,
         "dncnn-avg2": 0.004,
         "dncnn-avg4": 0.006,
@@ -56,7 +58,7 @@ _BFLOAT16_COST_DB: Mapping[str, float] = MappingProxyType(
         "memnet-avg16": -0.020,
     }
 )
-"""Mean loss of PSNR against avg400 on 10 images of FOVs 047-056, inner convolutions in bfloat16 against float32.
+"""Mean loss of PSNR on FOVs 047-056, inner convolutions in bfloat16 against float32: see `benchmarks/precision.py`.
 
 No image lost more than 0.23 dB, but for dncnn-avg16, which needs more digits than bfloat16 has."""
 
@@ -100,9 +102,9 @@ def _classical(architecture: str, **facts: Any) -> ModelDescriptor:
         build=method.build,
         citation=method.citation,
         frame_context=method.frame_context,
-        licence=_OWN_LICENCE,
+        blended_tile=method.blended_tile,
         normalization=Normalization.NONE,
-        **facts,
+        **{"licence": _OWN_LICENCE, **facts},
     )
 
 
@@ -126,6 +128,7 @@ def packaged_unet(sha256: str) -> tuple[ModelDescriptor, ...]:
             normalization=Normalization.STANDARD,
             size_multiple=8,
             receptive_field=317,
+            precision_cost_db={"bfloat16": _BFLOAT16_COST_DB[facts["name"]]},
             options={"widths": [64, 96, 128], "blocks": [4, 3, 4], "fold": 2, "detail": 32},
             weights=WeightsSource(path=_UNET_FILE, sha256=sha256, licence=_OWN_LICENCE, place=WeightsPlace.PACKAGED),
             **facts,
@@ -183,6 +186,45 @@ BUILTIN: tuple[ModelDescriptor, ...] = (
             words="50 thin layers that predict the noise: small weights, slower.",
         )
         for level in NOISY_LEVELS
+    ),
+    _classical(
+        "vst-bm3d",
+        task=Task.DENOISE,
+        summary="Filters stacks of alike blocks together: the best of the classical methods, for non-commercial use.",
+        licence="The package bm3d, its authors' own, is free for non-commercial use only; the rest is BSD-3-Clause.",
+        origin="https://pypi.org/project/bm3d",
+        devices=("cpu",),
+        requires=("bm3d",),
+    ),
+    _classical(
+        "vst-epll",
+        task=Task.DENOISE,
+        summary="Holds every patch to what patches of clean widefield images look like. For any noise level; slow.",
+        origin=_OWN_ORIGIN,
+        receptive_field=71,
+        size_multiple=2,
+    ),
+    _classical(
+        "pure-let",
+        task=Task.DENOISE,
+        summary="Thresholds wavelets so that the estimated error is least: fast, on any device, for any noise level.",
+        origin=_OWN_ORIGIN,
+        receptive_field=31,
+    ),
+    _classical(
+        "tv",
+        task=Task.DENOISE,
+        summary="Lessens the total variation: even areas with sharp edges. To compare with.",
+        origin="https://scikit-image.org",
+        receptive_field=15,
+        devices=("cpu",),
+    ),
+    _classical(
+        "wavelet",
+        task=Task.DENOISE,
+        summary="Thresholds wavelets by a rule of thumb: quick. To compare with.",
+        origin="https://scikit-image.org",
+        devices=("cpu",),
     ),
     _classical(
         "bicubic",
