@@ -231,17 +231,16 @@ class TestResolve:
     @pytest.mark.parametrize(
         ("place", "words"),
         [
-            ("built in", "built in"),
-            ("here", "weights are here"),
-            ("on demand", "downloads its weights on first use"),
-            ("missing", "its weights file is gone"),
+            ("built in", "★ suggested · for avg1 · built in"),
+            ("here", "★ suggested · for avg1 · weights are here"),
+            ("on demand", "★ suggested · for avg1 · downloads its weights on first use"),
+            ("missing", "for avg1 · its weights file is gone"),
         ],
     )
     def test_the_card(self, place: str, words: str):
-        card = resolve(
-            RestoreState(layers=("1",)), [candidate()], FakeRegistry(), {**ALL_HERE, "net-avg1": place}
-        ).card.splitlines()
-        assert card == ["Is net-avg1.", f"★ suggested · for avg1 · {words}", "Licence: BSD-3-Clause"]
+        state = RestoreState(layers=("1",), model="net-avg1")
+        card = plan_of(state, candidate(), **{"net-avg1": place}).card.splitlines()
+        assert card == ["Is net-avg1.", words, "Licence: BSD-3-Clause"]
 
     def test_the_card_warns_of_another_level(self):
         state = RestoreState(layers=("1", "2"))

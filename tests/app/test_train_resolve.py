@@ -18,6 +18,7 @@ from napari_w2s.app.train_names import free_name, problem_of_name
 from napari_w2s.app.train_plan import TrainPlan, network_entry, parse_network
 from napari_w2s.app.train_resolve import format_about, resolve_training
 from napari_w2s.app.train_state import NO_LAYER, Learn, TrainState
+from napari_w2s.training.presets import NETWORK_SIZES
 
 ALL = ("avg1", "avg2", "avg4", "avg8", "avg16", "avg400", "sim")
 
@@ -212,9 +213,10 @@ MODELS = (
     descriptor("mine", Task.JDSR, title="Mine", architecture="unet", summary="It knows."),
     descriptor("theirs", architecture="dncnn"),
     descriptor("gone", Task.JDSR, architecture="unet"),
+    descriptor("raw", Task.JDSR, architecture="unet"),
     descriptor("rule", Task.JDSR, architecture="nlm"),
 )
-AVAILABLE = {"mine": "here", "theirs": "on demand", "gone": "missing", "rule": "built in"}
+AVAILABLE = {"mine": "here", "theirs": "on demand", "gone": "missing", "raw": "train your own", "rule": "built in"}
 
 
 class TestNetworkAndTime:
@@ -225,10 +227,54 @@ class TestNetworkAndTime:
         given = {"descriptors": MODELS, "available": AVAILABLE, "trainable": {"unet", "dncnn"}}
         return plan(state, w2s_layers(), **given)
 
+    @pytest.mark.parametrize(
+        ("task", "networks"),
+        [
+            (Task.JDSR, ["rcan-light", "rdn-light", "san-light", "srfbn-light", "epsr-light", "jdsr-light"]),
+            (Task.SR, ["rcan-light", "rdn-light", "san-light", "srfbn-light", "epsr-light", "esrgan-light"]),
+            (Task.DENOISE, ["ridnet-light", "dncnn-light", "memnet-light"]),
+        ],
+    )
+    def test_networks_for_the_task_are_offered_the_u_nets_first(self, task: Task, networks: list[str]):
+        offered = [value for value, _ in self.shown(task=task).networks if not value.startswith("from:")]
+        assert offered == ["small", "medium", "large", *networks]
+        shown = self.shown(task=task, size=networks[0])
+        assert shown.network == networks[0]
+        assert "million weights" in shown.network_note
+        assert "is not for" not in shown.network_note
+        assert shown.choice is not None
+        assert shown.choice.size == networks[0]
+
+    @pytest.mark.parametrize(
+        ("size", "task", "words"),
+        [
+            ("ridnet-light", Task.SR, "RIDNet light is not for this task (super-resolve): a small U-Net takes its"),
+            ("rcan-light", Task.DENOISE, "RCAN light is not for this task (denoise): a small U-Net takes its place."),
+        ],
+    )
+    def test_a_network_for_another_task_gives_way_and_says_so(self, size: str, task: Task, words: str):
+        state = TrainState(task=task, size=size)
+        shown = plan(state, w2s_layers())
+        assert shown.network == "small"
+        assert shown.network_note.startswith(words)
+        assert shown.choice is not None
+        assert shown.choice.size == "small"
+        # It is taken again as soon as it can be.
+        state.task = Task.DENOISE if task is Task.SR else Task.SR
+        assert plan(state, w2s_layers()).network == size
+
+    def test_before_the_task_is_known_every_network_can_be_chosen(self):
+        shown = plan(TrainState(size="memnet-light"))
+        assert shown.task is None
+        assert [value for value, _ in shown.networks] == list(NETWORK_SIZES)
+        assert shown.network == "memnet-light"
+
     def test_models_for_the_task_can_be_gone_on_from(self):
-        assert [value for value, _ in self.shown().networks] == ["small", "medium", "large", "from:mine"]
-        denoising = self.shown(task=Task.DENOISE).networks
-        assert [value for value, _ in denoising] == ["small", "medium", "large", "from:theirs"]
+        def starts(**fields: Any) -> list[str]:
+            return [value for value, _ in self.shown(**fields).networks if value.startswith("from:")]
+
+        assert starts() == ["from:mine"]
+        assert starts(task=Task.DENOISE) == ["from:theirs"]
         shown = self.shown(start_from="mine")
         assert (shown.network, shown.network_note) == ("from:mine", "It knows.")
         assert shown.action == "Train Mine further on 3 fields"

@@ -292,6 +292,16 @@ def test_models_lists_every_model(run: Run) -> None:
     assert "built in" in next(line for line in lines if line.startswith("bicubic"))
 
 
+def test_models_without_weights_claim_no_level(run: Run) -> None:
+    lines = {line.split()[0]: line for line in run("models").out.splitlines()[1:]}
+    for name in ("rcan", "rdn-light", "ridnet-light"):
+        assert "train your own" in lines[name]
+        assert "as trained" in lines[name]
+    assert "any level" in lines["bicubic"]
+    by_name = {m["name"]: m for m in json.loads(run("models", "--json").out)}
+    assert (by_name["rcan"]["state"], by_name["rcan"]["level"]) == ("train your own", None)
+
+
 def test_models_as_json_is_json_and_nothing_else(run: Run) -> None:
     ended = run("models", "--json")
     by_name = {m["name"]: m for m in json.loads(ended.out)}

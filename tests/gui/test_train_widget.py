@@ -119,6 +119,12 @@ def train(panel: TrainWidget, qtbot: QtBot) -> None:
     qtbot.waitUntil(phase(panel, TrainPhase.IDLE), timeout=20_000)
 
 
+def pick(combo: Any, value: str) -> None:
+    """Choose an entry as a user does."""
+    combo.setCurrentIndex(combo.findData(value))
+    combo.activated.emit(combo.currentIndex())
+
+
 def visible(panel: TrainWidget, widget: QWidget) -> bool:
     return widget.isVisibleTo(panel)
 
@@ -152,14 +158,27 @@ class TestChoosing:
         assert [panel.options.task.itemData(i) for i in range(panel.options.task.count())] == ["denoise"]
         assert "It is learned from SIM images" in panel.options.note.text()
 
+    def test_a_network_for_another_task_gives_way_in_sight(self, make_train: MakeTrain, viewer: ViewerModel):
+        add_w2s(viewer)
+        panel = make_train()
+        pick(panel.options.task, "denoise")
+        pick(panel.options.network, "ridnet-light")
+        assert panel.options.network.currentText() == "New, RIDNet light"
+        assert panel.options.about.text().startswith("0.19 million weights")
+        pick(panel.options.task, "jdsr")
+        assert panel.options.network.currentText() == "New, small U-Net"
+        assert panel.options.about.text().startswith("RIDNet light is not for this task")
+        assert visible(panel, panel.options.about)
+        assert panel.plan.choice is not None
+        assert panel.plan.choice.size == "small"
+        pick(panel.options.network, "rcan-light")
+        assert panel.plan.choice.size == "rcan-light"
+        assert "is not for" not in panel.options.about.text()
+
     def test_every_choice_reaches_the_state(self, make_train: MakeTrain, viewer: ViewerModel, qtbot: QtBot):
         add_w2s(viewer, levels="avg1 avg4 avg400 sim")
         panel = make_train(devices=lambda: ("cuda:0", "cpu"))
         qtbot.waitUntil(lambda: panel.advanced.device.count() == 3)
-
-        def pick(combo: Any, value: str) -> None:
-            combo.setCurrentIndex(combo.findData(value))
-            combo.activated.emit(combo.currentIndex())
 
         pick(panel.options.task, "sr")
         pick(panel.options.network, "large")

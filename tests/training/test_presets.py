@@ -9,27 +9,44 @@ import torch
 
 from napari_w2s._types import InputError, Level, Task
 from napari_w2s.engine import device
+from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.training import presets
 from napari_w2s.training.adversarial import make_module
-from napari_w2s.training.config import Source, TrainingConfig
-from napari_w2s.training.presets import LEVELS, NETWORK_SIZES, PRESETS, make_training_config
+from napari_w2s.training.config import Source, TrainingConfig, read_recipe
+from napari_w2s.training.presets import (
+    DEFAULT_SIZE,
+    LEVELS,
+    NETWORK_SIZES,
+    PRESETS,
+    NetworkSize,
+    make_training_config,
+)
+from napari_w2s.training.shipped import find_recipe
 from napari_w2s.training.start import begin
+
+UNETS = [size.name for size in NETWORK_SIZES.values() if size.architecture == "unet"]
+BENCHMARK = [size for size in NETWORK_SIZES.values() if size.architecture != "unet"]
 
 
 @pytest.mark.parametrize("task", list(Task))
 @pytest.mark.parametrize("size", list(NETWORK_SIZES))
 def test_every_choice_makes_a_network_for_the_task(task: Task, size: str) -> None:
+    if task not in NETWORK_SIZES[size].tasks:
+        with pytest.raises(InputError, match=f"is not for the task {task}. Choose one of: small, "):
+            make_training_config(task, name="mine", size=size)
+        return
     for preset in PRESETS:
         config = make_training_config(task, name="mine", size=size, preset=preset)
         assert config.task is task
     output = "denoised" if task is Task.DENOISE else "sim"
     network = begin(config)
-    assert config.outputs == network.outputs == (output,)  # type: ignore[comparison-overlap]
+    assert config.outputs == (output,)
+    assert getattr(network, "outputs", (output,)) == (output,)
     assert make_module(config, network).network is network
 
 
 def test_sizes_and_times_are_in_order() -> None:
-    sizes = [begin(make_training_config(Task.SR, name="x", size=size)) for size in NETWORK_SIZES]
+    sizes = [begin(make_training_config(Task.SR, name="x", size=size)) for size in UNETS]
     weights = [sum(p.numel() for p in network.parameters()) for network in sizes]
     assert weights == sorted(weights)
     assert [0.4e6 < n < 4e6 for n in weights] == [True] * 3
@@ -37,6 +54,29 @@ def test_sizes_and_times_are_in_order() -> None:
     assert work == sorted(work)
     assert all(p.steps % p.validate_every == 0 for p in PRESETS.values())
     assert 600 <= PRESETS["quick"].steps <= 1000
+
+
+def test_the_u_nets_come_first_and_suit_every_task() -> None:
+    assert list(NETWORK_SIZES)[: len(UNETS)] == UNETS
+    assert UNETS[0] == DEFAULT_SIZE
+    assert {NETWORK_SIZES[name].tasks for name in UNETS} == {tuple(Task)}
+
+
+@pytest.mark.parametrize("size", BENCHMARK, ids=lambda size: size.name)
+def test_the_benchmarks_networks_are_those_of_their_light_recipes(size: NetworkSize) -> None:
+    method = ARCHITECTURES[size.architecture]
+    assert dict(size.options) == dict(method.light or read_recipe(find_recipe(size.name)).network.options)
+    with torch.device("meta"):
+        network = method.create(**size.options)
+    weights = sum(p.numel() for p in network.parameters())
+    assert f"{weights / 1e6:.2f} million weights" in size.hint
+
+
+def test_the_benchmarks_networks_take_any_patch() -> None:
+    config = make_training_config(Task.SR, name="x", size="rdn-light", patch=33)
+    assert begin(config)(torch.zeros(1, 1, 33, 33)).shape == (1, 1, 66, 66)
+    with pytest.raises(InputError, match="a multiple of 8, not 33"):
+        begin(make_training_config(Task.SR, name="x", patch=33))
 
 
 def test_a_model_that_is_gone_on_from_brings_what_it_is() -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from napari_w2s._types import Level, Task
+from napari_w2s._types import Task
+from napari_w2s.app.resolve_models import (
+    ModelChoice,
+    card_text,
+    default_weights,
+    is_weights_file,
+    lack_of_weights,
+    model_choices,
+)
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.app.state import RestoreState
-from napari_w2s.app.suggest import ImageReport, suggest_model
+from napari_w2s.app.suggest import ImageReport
 from napari_w2s.models.descriptor import ModelDescriptor
-
-_WEIGHTS = {
-    "built in": "built in",
-    "here": "weights are here",
-    "on demand": "downloads its weights on first use",
-    "missing": "its weights file is gone",
-    "train your own": "no weights yet: train it, or choose a file of weights",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +55,6 @@ class LayerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """One entry of a list of models."""
-
-    name: str
-    title: str
-    suggested: bool
-
-    @property
-    def text(self) -> str:
-        """Title, with a star if it is the suggested one."""
-        return f"★ {self.title}" if self.suggested else self.title
-
-
-@dataclass(frozen=True, slots=True)
 class RestorePlan:
     """Everything that a Restore panel shows, and what its buttons would do.
 
@@ -90,6 +75,10 @@ class RestorePlan:
         True if one will.
     card : str
         The model in plain words: what it is, for which level, its licence, where its weights are.
+    weights_default : str
+        What is taken where the user chooses no weights.
+    weights_refusal : str
+        Why none can be chosen for the model; empty if they can.
     settings : RestoreSettings or None
         What would be run; None without a model.
     title : str
@@ -117,6 +106,8 @@ class RestorePlan:
     denoisers: tuple[ModelChoice, ...]
     denoiser: str | None
     card: str
+    weights_default: str
+    weights_refusal: str
     settings: RestoreSettings | None
     title: str
     scale: int
@@ -143,7 +134,7 @@ def resolve(
     descriptors : iterable of ModelDescriptor
         All models, in the order of the registry.
     available : mapping
-        By model name: ``"built in"``, ``"here"`` or ``"on demand"``.
+        By model name, where its weights are; see `napari_w2s.models.registry.Registry.available`.
     made : mapping, optional
         By model name: how it was made, where its card tells.
 
@@ -160,23 +151,26 @@ def resolve(
 
     tasks = tuple(task for task in Task if any(d.serves(task) for d in everything))
     task = state.task if state.task in tasks else next(iter(tasks), None)
-    models, model = _choices(everything, task, state.model, level, available)
-    denoisers, denoiser = _choices(everything, Task.DENOISE, state.denoiser, level, available)
+    models, model = model_choices(everything, task, state.model, level, available)
+    denoisers, denoiser = model_choices(everything, Task.DENOISE, state.denoiser, level, available)
     offers = task is Task.SR and model is not None and not by_name[model].denoises and denoiser is not None
     denoise_first = offers and state.denoise_first
     names = tuple(n for n in (denoiser if denoise_first else None, model) if n is not None)
     stages = tuple(by_name[n] for n in names)
+    takes_weights = bool(stages) and stages[-1].weights is not None
+    weights = state.weights if takes_weights else None
+    if weights is not None:
+        models = tuple(replace(c, mark="") if c.name == model else c for c in models)
 
-    settings = _settings(state, names) if model is not None else None
+    settings = _settings(state, names, weights) if model is not None else None
     # As in `Pipeline.title`, so that a result has one name wherever it is made.
     title = " → ".join(d.title for d in stages)
     scale = 1
     halo = 0
     for stage in stages:
-        # A whole-frame model has no exact halo: a generous one keeps the edge of a region from showing.
-        halo += -(-(_FRAME_HALO if stage.halo is None else stage.halo) // scale)
+        halo += -(-_halo(stage, known=stage is not stages[-1] or weights is None) // scale)
         scale *= stage.scale
-    missing = _missing(candidates, chosen, model)
+    missing = _missing(candidates, chosen) or _lacking(stages, available, weights)
     return RestorePlan(
         layers=rows,
         report=_report(chosen),
@@ -188,9 +182,18 @@ def resolve(
         denoise_first=denoise_first,
         denoisers=denoisers,
         denoiser=denoiser,
-        card=_card(by_name[model], models, available, levels if not denoise_first else (), (made or {}).get(model, ""))
-        if model is not None
-        else "",
+        card=""
+        if model is None
+        else card_text(
+            by_name[model],
+            available.get(model, ""),
+            suggested=len(models) > 1 and any(c.suggested and c.name == model for c in models),
+            weights=weights,
+            levels=levels if not denoise_first else (),
+            made=(made or {}).get(model, ""),
+        ),
+        weights_default=default_weights(stages[-1], available) if stages else "",
+        weights_refusal=f"{stages[-1].title} takes no weights." if stages and not takes_weights else "",
         settings=settings,
         title=title,
         scale=scale,
@@ -204,21 +207,17 @@ def resolve(
 _FRAME_HALO = 32
 
 
-def _choices(
-    descriptors: tuple[ModelDescriptor, ...],
-    task: Task | None,
-    wanted: str | None,
-    level: Level | None,
-    available: Mapping[str, str],
-) -> tuple[tuple[ModelChoice, ...], str | None]:
-    if task is None:
-        return (), None
-    suggested = suggest_model(descriptors, task, level, available)
-    choices = tuple(ModelChoice(d.name, d.title, d.name == suggested) for d in descriptors if d.serves(task))
-    return choices, wanted if any(c.name == wanted for c in choices) else suggested
+def _halo(model: ModelDescriptor, *, known: bool) -> int:
+    """Return the halo of a model: a generous one where there is no exact one, so that no edge of a region shows.
+
+    A model that sees the whole frame has none, and that of weights of the user's is not known before they are read.
+    """
+    if model.halo is None:
+        return _FRAME_HALO
+    return model.halo if known else max(model.halo, _FRAME_HALO)
 
 
-def _settings(state: RestoreState, names: tuple[str, ...]) -> RestoreSettings:
+def _settings(state: RestoreState, names: tuple[str, ...], weights: str | None) -> RestoreSettings:
     return RestoreSettings(
         models=names,
         device=state.device,
@@ -227,6 +226,7 @@ def _settings(state: RestoreState, names: tuple[str, ...]) -> RestoreSettings:
         flips=state.flips,
         intensity_range=state.intensity_range,
         non_finite=state.non_finite,
+        weights=weights,
     )
 
 
@@ -240,41 +240,27 @@ def _report(chosen: tuple[Candidate, ...]) -> str:
     return f"{len(chosen)} layers{looks}"
 
 
-def _card(
-    model: ModelDescriptor,
-    choices: tuple[ModelChoice, ...],
-    available: Mapping[str, str],
-    levels: tuple[tuple[str, Level], ...],
-    made: str,
-) -> str:
-    suggested = any(c.suggested and c.name == model.name for c in choices)
-    facts = ["★ suggested"] if suggested and len(choices) > 1 else []
-    facts.append(f"for {model.level}" if model.level is not None else "for any noise")
-    facts.append(_WEIGHTS.get(available.get(model.name, ""), "weights not found"))
-    lines = [model.summary, " · ".join(facts), *made.splitlines(), f"Licence: {_brief(model.licence)}"]
-    odd = [(name, level) for name, level in levels if model.level is not None and level != model.level]
-    if odd:
-        name, looks = odd[0]
-        lines.append(f"Made for {model.level}, but {name} looks like {looks}.")
-    return "\n".join(lines)
-
-
-def _brief(text: str) -> str:
-    """Return the first clause of a text."""
-    return re.split(r"[.:;](?:\s|$)", text, maxsplit=1)[0]
-
-
 def _action(count: int, title: str) -> str:
     layers = f"{count} layer{'' if count == 1 else 's'}" if count else "layers"
     return f"Restore {layers} with {title}" if title else f"Restore {layers}"
 
 
-def _missing(candidates: Sequence[Candidate], chosen: tuple[Candidate, ...], model: str | None) -> str:
+def _missing(candidates: Sequence[Candidate], chosen: tuple[Candidate, ...]) -> str:
     if not candidates:
         return "There is no image layer yet: drop an image on the window, or take one from File > Open Sample > W2S."
     if not chosen:
         problems = [c.problem for c in candidates if c.problem is not None]
         return problems[0] if len(problems) == len(candidates) else "Tick a layer to restore."
-    if model is None:
-        return "There is no model for this task."
     return ""
+
+
+def _lacking(stages: tuple[ModelDescriptor, ...], available: Mapping[str, str], weights: str | None) -> str:
+    """Say which weights there are not, with what the user gave: a file is the last model's, a folder is for all."""
+    if not stages:
+        return "There is no model for this task."
+    *first, model = stages
+    lacking = [] if weights is not None else [(model, "choose a file of weights under Advanced")]
+    if weights is None or is_weights_file(weights):
+        lacking += [(denoiser, "choose another denoiser") for denoiser in first]
+    texts = (lack_of_weights(one, available.get(one.name, ""), otherwise) for one, otherwise in lacking)
+    return next(filter(None, texts), "")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_w2s.engine.pipeline import Pipeline
     from napari_w2s.models.registry import Registry
 
+_WITHOUT_WEIGHTS = ("train your own", "missing")
 _VERSIONED = ("napari-w2s", "torch", "numpy", "scikit-image", "scipy")
 
 
@@ -90,13 +91,22 @@ def load_pipeline(
     from napari_w2s.models.builtin import default_registry
 
     models = registry or default_registry()
-    local = None if settings.weights is None else Path(settings.weights).expanduser()
-    stages = []
-    for name in settings.models:
-        needs_weights = models.descriptor(name).weights is not None
-        weights = local if needs_weights else None
-        stages.append(models.load(name, weights=weights, progress=progress, should_stop=should_stop))
+    stages = [
+        models.load(name, weights=weights, progress=progress, should_stop=should_stop)
+        for name, weights in zip(settings.models, _weights(settings, models), strict=True)
+    ]
     return Pipeline(*stages)
+
+
+def _weights(settings: RestoreSettings, registry: Registry) -> list[Path | None]:
+    """Return for each model what is given to it of the settings' weights: all of a folder, a file to one model only."""
+    local = None if settings.weights is None else Path(settings.weights).expanduser()
+    takes = [registry.descriptor(name).weights is not None for name in settings.models]
+    if local is None or local.is_dir():
+        return [local if one else None for one in takes]
+    lacks = [registry.available(name) in _WITHOUT_WEIGHTS for name in settings.models]
+    fitting = [i for i, one in enumerate(lacks) if one] or [i for i, one in enumerate(takes) if one]
+    return [local if i in fitting[-1:] else None for i in range(len(takes))]
 
 
 def restore_image(

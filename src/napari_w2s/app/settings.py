@@ -36,7 +36,8 @@ class RestoreSettings:
         ``"keep"``: NaN and infinite pixels stay NaN in the result; ``"fill"``: they are replaced by what the model
         makes of the frame's mean; ``"raise"``: refuse such an image.
     weights : str or None
-        A local checkpoint file, or a folder of the authors' checkpoints. None: the model's own weights.
+        A local checkpoint file, for the last model that has none without it, or else the last that takes any; or a
+        folder of the authors' checkpoints, for all. None: the models' own weights.
     """
 
     models: tuple[str, ...]

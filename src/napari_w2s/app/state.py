@@ -23,7 +23,7 @@ PERSISTENT = (
     "non_finite",
     "show_advanced",
 )
-"""Fields of `RestoreState` that outlive a session. Layers, model and intensity range belong to an image instead."""
+"""Fields of `RestoreState` that outlive a session. Layers, model, weights and intensity range belong to an image."""
 
 
 @dataclass
@@ -37,6 +37,8 @@ class RestoreState:
     task : Task
     model : str or None
         Registry name; None takes the one that is suggested for the chosen layers.
+    weights : str or None
+        File or folder with weights for that very model; None takes its own.
     denoise_first : bool
         Run a denoiser before a super-resolution model.
     denoiser : str or None
@@ -58,6 +60,7 @@ class RestoreState:
     layers: tuple[str, ...] = ()
     task: Task = Task.DENOISE
     model: str | None = None
+    weights: str | None = None
     denoise_first: bool = False
     denoiser: str | None = None
     device: str = "auto"

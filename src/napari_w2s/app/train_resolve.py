@@ -15,7 +15,7 @@ from napari_w2s.app.train_names import free_name
 from napari_w2s.app.train_plan import Entries, TrainPlan, network_entry
 from napari_w2s.app.train_state import MATCHED, NO_LAYER, Learn, TrainState, parse_levels
 from napari_w2s.models.descriptor import ModelDescriptor
-from napari_w2s.training.presets import LEVELS, NETWORK_SIZES, PRESETS
+from napari_w2s.training.presets import DEFAULT_SIZE, LEVELS, NETWORK_SIZES, PRESETS, NetworkSize
 
 SecondsFn = Callable[[TrainChoice], "float | None"]
 """Says how long a training will take, about; None if nobody knows."""
@@ -65,7 +65,8 @@ def resolve_training(
     tasks, task = ((), None) if given.problem else (tasks, task)
     starts = [d for d in models if _can_start(d, task, available, trainable)]
     start = next((d for d in starts if d.name == state.start_from), None)
-    choice = None if task is None else _choice(state, given, learn, task, start, burst, axis, models)
+    size = _size(state, task)
+    choice = None if task is None else _choice(state, given, learn, task, size, start, burst, axis, models)
     missing = given.problem or ("" if choice is not None else "These images allow no training.")
     return TrainPlan(
         learn=learn,
@@ -87,11 +88,11 @@ def resolve_training(
         task=task,
         task_note=_task_note(given, tasks),
         networks=(
-            *((size.name, f"New, {size.title}") for size in NETWORK_SIZES.values()),
+            *((one.name, f"New, {one.title}") for one in NETWORK_SIZES.values() if task is None or task in one.tasks),
             *((network_entry(d.name), f"Go on from {d.title}") for d in starts),
         ),
-        network=state.size if start is None else network_entry(start.name),
-        network_note=NETWORK_SIZES[state.size].hint if start is None else start.summary,
+        network=size.name if start is None else network_entry(start.name),
+        network_note=_size_note(state, task, size) if start is None else start.summary,
         times=_times(choice, seconds),
         time=state.preset,
         time_note=PRESETS[state.preset].hint,
@@ -164,11 +165,25 @@ def _can_start(d: ModelDescriptor, task: Task | None, available: Mapping[str, st
     )
 
 
+def _size(state: TrainState, task: Task | None) -> NetworkSize:
+    """Return the network that was chosen, or the default where that is not for the task."""
+    chosen = NETWORK_SIZES[state.size]
+    return chosen if task is None or task in chosen.tasks else NETWORK_SIZES[DEFAULT_SIZE]
+
+
+def _size_note(state: TrainState, task: Task | None, size: NetworkSize) -> str:
+    if task is None or size.name == state.size:
+        return size.hint
+    chosen = NETWORK_SIZES[state.size].title
+    return f"{chosen} is not for this task ({task.label.lower()}): a {size.title} takes its place.\n{size.hint}"
+
+
 def _choice(
     state: TrainState,
     given: Given,
     learn: Learn,
     task: Task,
+    size: NetworkSize,
     start: ModelDescriptor | None,
     burst: Material | None,
     axis: int | None,
@@ -178,7 +193,7 @@ def _choice(
         learn=learn,
         task=task,
         name=free_name("my-model", (d.name for d in models)),
-        size=state.size,
+        size=size.name,
         preset=state.preset,
         start_from=None if start is None else start.name,
         licence="" if start is None else start.licence,

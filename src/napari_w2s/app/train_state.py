@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from psygnal import SignalGroupDescriptor
 
 from napari_w2s._types import NOISY_LEVELS, Level, Task
-from napari_w2s.training.presets import NETWORK_SIZES, PRESETS
+from napari_w2s.training.presets import DEFAULT_SIZE, NETWORK_SIZES, PRESETS
 
 MATCHED = "matched"
 """Stands for the layer that is of the same place, field by field, as far as the layers' metadata tell."""
@@ -100,7 +100,7 @@ class TrainState:
     task : Task or None
         None takes the first that the images allow.
     size : str
-        Of a network made anew.
+        Of a network made anew; where it is not for the task, the default takes its place.
     start_from : str or None
         Name of a registered model to go on from, instead.
     preset : str
@@ -139,7 +139,7 @@ class TrainState:
     burst: str | None = None
     axis: int | None = None
     task: Task | None = None
-    size: str = "small"
+    size: str = DEFAULT_SIZE
     start_from: str | None = None
     preset: str = "quick"
     patch: int = 0

@@ -47,7 +47,7 @@ def models(
     for column in ("model", "does", "scale", "for", "weights"):
         table.add_column(column, no_wrap=True)
     for row in rows:
-        level = row["level"] or "any level"
+        level = row["level"] or ("as trained" if row["state"] == "train your own" else "any level")
         table.add_row(row["name"], Task(row["task"]).label, f"{row['scale']}x", level, row["state"])
     console = out()
     console.print(table)

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLineEdit, QSize
 
 from napari_w2s.app.state import RestoreState
 from napari_w2s.gui.parts import fill_combo, narrow_combo
+from napari_w2s.gui.restore_weights import WeightsRow
 
 _PRECISIONS = (
     ("auto", "Automatic"),
@@ -22,13 +23,14 @@ _RANGES = (("auto", "Automatic"), ("values", "From – to"))
 
 
 class AdvancedSettings(QWidget):
-    """Device, precision, tile, flips, range and what becomes of NaN. Emits (field of `RestoreState`, value)."""
+    """Weights, device, precision, tile, flips, range, what becomes of NaN. Emits (field of `RestoreState`, value)."""
 
     changed = Signal(str, object)
 
     def __init__(self) -> None:
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.weights = WeightsRow()
         self.device = narrow_combo(
             "Where to compute. Automatic takes a GPU that the model can use, else the processor: nothing is faster."
         )
@@ -69,6 +71,7 @@ class AdvancedSettings(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form.addRow("Weights", self.weights)
         form.addRow("Device", self.device)
         form.addRow("Precision", self.precision)
         form.addRow("Tile", self.tile)
@@ -82,6 +85,7 @@ class AdvancedSettings(QWidget):
         fill_combo(self.precision, _PRECISIONS, "auto")
         fill_combo(self.non_finite, _NON_FINITE, "keep")
         fill_combo(self.range, _RANGES, "auto")
+        self.weights.chosen.connect(self._on_weights)
         self.device.activated.connect(self._on_device)
         self.precision.activated.connect(self._on_precision)
         self.non_finite.activated.connect(self._on_non_finite)
@@ -112,6 +116,9 @@ class AdvancedSettings(QWidget):
             self.low.setText(f"{state.intensity_range[0]:g}")
             self.high.setText(f"{state.intensity_range[1]:g}")
         self._form.setRowVisible(self._limits, self.range.currentData() == "values")
+
+    def _on_weights(self, path: str | None) -> None:
+        self.changed.emit("weights", path)
 
     def _on_device(self, index: int) -> None:
         self.changed.emit("device", self.device.itemData(index))

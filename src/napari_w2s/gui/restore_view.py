@@ -78,4 +78,5 @@ class RestoreView(QWidget):
         self.report.setVisible(bool(plan.report))
         self.card.show_plan(plan)
         self.advanced.show_state(state)
+        self.advanced.weights.show_path(state.weights or "", plan.weights_default, plan.weights_refusal)
         self.fold.set_open(is_open=state.show_advanced)

@@ -81,6 +81,7 @@ class RestoreWidget(RestoreView):
         self._available: dict[str, str] = {}
         self._made: dict[str, str] = {}
         self._notice = ""
+        self._model: str | None = None
         self.state = RestoreState()
         self.state.recall(self._store.load())
         self._watcher = LayerWatcher(napari_viewer, describe)
@@ -123,9 +124,9 @@ class RestoreWidget(RestoreView):
             self._attempt(lambda: self.runner.restore(self._chosen_layers(), self.plan))
 
     def command(self) -> str:
-        """Return the command line that makes the same results from files; empty if a chosen layer has none."""
+        """Return the command line that makes the same results from files; empty if there are none, or no weights."""
         sources = [c.source for c in self.candidates if c.id in self.plan.chosen]
-        if self.plan.settings is None or not sources or None in sources:
+        if self.plan.settings is None or self.plan.missing or not sources or None in sources:
             return ""
         return self.plan.settings.command([s for s in sources if s is not None])
 
@@ -170,6 +171,8 @@ class RestoreWidget(RestoreView):
         self._models.wanted.connect(self._on_wanted)
 
     def _choose(self, name: str, value: Any) -> None:
+        if name == "weights" and value is not None:
+            self.state.model = self.plan.model  # Theirs, whatever may be suggested later.
         setattr(self.state, name, value)
 
     def _choose_layers(self, identities: tuple[str, ...]) -> None:
@@ -255,9 +258,14 @@ class RestoreWidget(RestoreView):
         self.plan = plan = resolve(
             self.state, self.candidates, self._registry.descriptors(), self._available, self._made
         )
+        if plan.model != self._model:
+            self._model = plan.model
+            if self.state.weights is not None:
+                self.state.weights = None  # They were another model's. This shows everything anew.
+                return
         status = self.runner.status
         self.show_plan(plan, self.state)
-        self.bar.show_plan(plan, status, "" if self.command() else _NO_COMMAND)
+        self.bar.show_plan(plan, status, "" if self.command() else plan.missing or _NO_COMMAND)
         self.bar.show_status(status, self._notice or plan.missing, time.monotonic())
         if not status.busy:
             self._watcher.look_at(plan.chosen)

@@ -20,8 +20,8 @@ class OptionsView(QWidget):
         self.task = narrow_combo("What the model will do. Only what the images allow is offered.")
         self.note = Note()
         self.network = narrow_combo(
-            "A new network, or a model to go on from: it needs fewer images and less time. Small suits a few fields "
-            "and a computer without a GPU."
+            "A new network, or a model to go on from: it needs fewer images and less time. A small U-Net suits a few "
+            "fields and a computer without a GPU; the benchmark's networks are for comparing, and take longer."
         )
         self.about = Note()
         self.time = narrow_combo(

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from napari_w2s._types import InputError, Level, Task
 from napari_w2s.training.config import Source, TrainingConfig, make_config
-from napari_w2s.training.preset_tables import NETWORK_SIZES, PRESETS, NetworkSize, Preset
+from napari_w2s.training.preset_tables import DEFAULT_SIZE, NETWORK_SIZES, PRESETS, NetworkSize, Preset
 
 __all__ = [
+    "DEFAULT_SIZE",
     "LEVELS",
     "NETWORK_SIZES",
     "PRESETS",
@@ -58,7 +59,7 @@ def make_training_config(
     task: Task,
     *,
     name: str,
-    size: str = "small",
+    size: str = DEFAULT_SIZE,
     preset: str = "quick",
     start_from: str | None = None,
     sources: Sequence[Source] = (),
@@ -83,7 +84,7 @@ def make_training_config(
     name : str
         Of the model that is made.
     size : str
-        In `NETWORK_SIZES`. Does not count with `start_from`.
+        In `NETWORK_SIZES`, and one for the task. Does not count with `start_from`.
     preset : str
         In `PRESETS`.
     start_from : str, optional
@@ -113,9 +114,12 @@ def make_training_config(
     Raises
     ------
     InputError
-        If preset, size or an entry is none that there is, or an image is too small.
+        If preset, size or an entry is none that there is, the size is not for the task, or an image is too small.
     """
     times, network = _known(PRESETS, preset, "preset"), _known(NETWORK_SIZES, size, "network size")
+    if start_from is None and task not in network.tasks:
+        others = ", ".join(other.name for other in NETWORK_SIZES.values() if task in other.tasks)
+        raise InputError(f"{network.title} is not for the task {task}. Choose one of: {others}.")
     output = _OUTPUT[task]
     of_w2s = bool(sources) and all(source.kind == "w2s" for source in sources)
     entries: dict[str, Any] = {
