@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,12 +55,31 @@ def models(
     if verbose:
         for row in rows:
             console.print(f"\n[bold]{row['name']}[/]", highlight=False)
-            for line in (row["summary"], f"Licence: {row['licence']}", f"Origin: {row['origin']}", row["citation"]):
+            licence, origin = f"Licence: {row['licence']}", f"Origin: {row['origin']}"
+            for line in (row["summary"], *_costs(row), licence, origin, row["citation"]):
                 console.print(line, markup=False, soft_wrap=True)
 
 
+def _costs(row: dict[str, Any]) -> list[str]:
+    """Say in one line what a model costs to run, where that was measured."""
+    cost = row["cost"]
+    if cost is None:
+        return []
+    reach = "the whole frame" if row["receptive_field"] is None else f"{row['receptive_field']} pixels"
+    facts = [f"receptive field: {reach}"]
+    if cost["multiply_adds"] is not None:
+        millions = cost["multiply_adds"] / 1e6
+        facts = [f"{cost['parameters'] / 1e6:.2f} M weights", f"{millions:.2f} M multiply-adds per pixel", *facts]
+    if cost["seconds"] is not None:
+        facts.append(f"{cost['seconds']:.3g} s for 512 x 512 on 2 cores")
+    return [", ".join(facts) + "."]
+
+
 def _describe(model: ModelDescriptor, state: str) -> dict[str, Any]:
+    from napari_w2s.models.cost import known_cost
+
     weights = model.weights
+    cost = known_cost(model.name)
     return {
         "name": model.name,
         "title": model.title,
@@ -82,5 +102,6 @@ def _describe(model: ModelDescriptor, state: str) -> dict[str, Any]:
         "origin": model.origin,
         "citation": model.citation,
         "receptive_field": model.receptive_field,
+        "cost": None if cost is None else asdict(cost),
         "precision_cost_db": dict(model.precision_cost_db),
     }
