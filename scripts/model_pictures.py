@@ -24,7 +24,7 @@ PICTURES = {
     "pure-let": ("pure-let",),
     "vst-bm3d": ("vst-bm3d",),
     "vst-epll": ("vst-epll",),
-    "tv-wavelet": ("tv", "wavelet"),
+    "tv-wavelet": ("vst-tv", "vst-wavelet"),
 }
 IMAGE = "052_0.png"
 PART = (slice(160, 352), slice(160, 352))

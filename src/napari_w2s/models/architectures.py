@@ -189,6 +189,54 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 frame_context=True,
             ),
             Architecture(
+                name="vst-bm3d",
+                title="VST + BM3D",
+                module=f"{_CLASSICAL}.bm3d",
+                citation="K. Dabov et al., Image Denoising by Sparse 3-D Transform-Domain Collaborative Filtering, "
+                "IEEE TIP 16, 2007; M. Mäkitalo, A. Foi, IEEE TIP 22, 2013",
+                has_weights=False,
+                frame_context=True,
+                # Of the size of the benchmark's images, which are so filtered whole.
+                blended_tile=512,
+            ),
+            Architecture(
+                name="vst-epll",
+                title="VST + EPLL",
+                module=f"{_CLASSICAL}.epll",
+                citation="D. Zoran, Y. Weiss, From Learning Models of Natural Image Patches to Whole Image "
+                "Restoration, ICCV 2011; M. Mäkitalo, A. Foi, IEEE TIP 22, 2013",
+                has_weights=False,
+                frame_context=True,
+            ),
+            Architecture(
+                name="pure-let",
+                title="PURE-LET",
+                module=f"{_CLASSICAL}.pure_let",
+                citation="F. Luisier, T. Blu, M. Unser, Image Denoising in Mixed Poisson-Gaussian Noise, IEEE TIP 20, "
+                "2011",
+                has_weights=False,
+                frame_context=True,
+            ),
+            Architecture(
+                name="vst-tv",
+                title="VST + total variation",
+                module=f"{_CLASSICAL}.total_variation",
+                citation="A. Chambolle, An Algorithm for Total Variation Minimization and Applications, JMIV 20, 2004; "
+                "M. Mäkitalo, A. Foi, IEEE TIP 22, 2013",
+                has_weights=False,
+                frame_context=True,
+            ),
+            Architecture(
+                name="vst-wavelet",
+                title="VST + wavelets",
+                module=f"{_CLASSICAL}.wavelet",
+                citation="S. G. Chang, B. Yu, M. Vetterli, Adaptive Wavelet Thresholding for Image Denoising and "
+                "Compression, IEEE TIP 9, 2000; M. Mäkitalo, A. Foi, IEEE TIP 22, 2013",
+                has_weights=False,
+                frame_context=True,
+                blended_tile=512,
+            ),
+            Architecture(
                 name="bicubic",
                 title="Bicubic",
                 module=f"{_CLASSICAL}.bicubic",

@@ -199,7 +199,8 @@ BUILTIN: tuple[ModelDescriptor, ...] = (
     _classical(
         "vst-epll",
         task=Task.DENOISE,
-        summary="Holds every patch to what patches of clean widefield images look like. For any noise level; slow.",
+        summary="Holds patches to what clean widefield images are made of. For any noise level; on any device.",
+        licence="The code is BSD-3-Clause; its prior was fitted to the W2S authors' images.",
         origin=_OWN_ORIGIN,
         receptive_field=71,
         size_multiple=2,
@@ -212,7 +213,7 @@ BUILTIN: tuple[ModelDescriptor, ...] = (
         receptive_field=31,
     ),
     _classical(
-        "tv",
+        "vst-tv",
         task=Task.DENOISE,
         summary="Lessens the total variation: even areas with sharp edges. To compare with.",
         origin="https://scikit-image.org",
@@ -220,7 +221,7 @@ BUILTIN: tuple[ModelDescriptor, ...] = (
         devices=("cpu",),
     ),
     _classical(
-        "wavelet",
+        "vst-wavelet",
         task=Task.DENOISE,
         summary="Thresholds wavelets by a rule of thumb: quick. To compare with.",
         origin="https://scikit-image.org",

@@ -24,7 +24,7 @@ def make_card(*descriptors: ModelDescriptor, **facts: Any) -> dict[str, Any]:
     ----------
     *descriptors : ModelDescriptor
         The models that the file's weights make: more than one where they differ in the output that answers. `build`,
-        `weights` and `options` are left out: they follow from architecture, output and file.
+        `weights`, `options` and `requires` are left out: they follow from architecture, output and file.
     **facts
         Anything else worth keeping that is plain JSON, e.g. ``training={...}``, ``metrics={...}``, ``date="..."``.
 
@@ -40,7 +40,7 @@ def _entries(descriptor: ModelDescriptor) -> dict[str, Any]:
     entries = {
         field.name: getattr(descriptor, field.name)
         for field in dataclasses.fields(descriptor)
-        if field.name not in ("build", "weights", "frame_context", "options")
+        if field.name not in ("build", "weights", "frame_context", "options", "requires")
     }
     plain = {
         "task": str(descriptor.task),

@@ -146,6 +146,8 @@ class ModelDescriptor:
         Paper, in one line.
     weights : WeightsSource or None
         None for a model without weights.
+    requires : tuple of str
+        Packages that it needs and that are not installed with this one: extras of the same names install them.
     options : mapping
         Keyword arguments with which its architecture makes a new network of this size.
     """
@@ -173,6 +175,7 @@ class ModelDescriptor:
     devices: tuple[str, ...] = ("cpu", "cuda", "mps")
     precision_cost_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     weights: WeightsSource | None = None
+    requires: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def serves(self, task: Task) -> bool:

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,10 +152,13 @@ class Registry:
         -------
         str
             ``"built in"`` (in the package, or none needed), ``"here"`` (on this computer), ``"on demand"`` (to be
-            downloaded at first use), ``"train your own"`` (or bring a file of them) or ``"missing"`` (a local file that
-            is gone).
+            downloaded at first use), ``"train your own"`` (or bring a file of them), ``"missing"`` (a local file that
+            is gone) or ``"not installed"`` (a package that it needs is not).
         """
-        source = self.descriptor(name).weights
+        descriptor = self.descriptor(name)
+        if not all(find_spec(package) for package in descriptor.requires):
+            return "not installed"
+        source = descriptor.weights
         if source is None or source.place is WeightsPlace.PACKAGED:
             return "built in"
         if is_here(source):

@@ -15,7 +15,7 @@ BANDS = 3
 
 def reach(levels: int) -> int:
     """Pixels on every side that a pixel's analysis and synthesis together look at."""
-    return 2**levels - 1
+    return (1 << levels) - 1
 
 
 def extend(x: torch.Tensor, margin: int) -> torch.Tensor:
@@ -121,13 +121,15 @@ def _split(x: torch.Tensor, step: int, axis: int) -> tuple[torch.Tensor, torch.T
 
 
 def _join(low: torch.Tensor | None, high: torch.Tensor | None, step: int, axis: int) -> torch.Tensor:
-    """Undo `_split` in the mean of both of its answers for a pixel; None stands for zeros."""
-    if low is None or high is None:
-        only = (high if low is None else low) * 0.5  # type: ignore[operator]
-        later, earlier = _shifted(only, step, axis)
-        return later - earlier if low is None else later + earlier
-    later, earlier = _shifted(low + high, step, axis)[0], _shifted(low - high, step, axis)[1]
-    return (later + earlier) * 0.5
+    """Undo `_split` in the mean of both of its answers for a pixel; None stands for zeros, in one of the two."""
+    if low is not None and high is not None:
+        return (_shifted(low + high, step, axis)[0] + _shifted(low - high, step, axis)[1]) * 0.5
+    if low is not None:
+        later, earlier = _shifted(low * 0.5, step, axis)
+        return later + earlier
+    assert high is not None
+    later, earlier = _shifted(high * 0.5, step, axis)
+    return later - earlier
 
 
 def _shifted(x: torch.Tensor, step: int, axis: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,13 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import nn
-
-from napari_w2s.data.noise import estimate_noise
-from napari_w2s.models.classical.vst import GeneralizedAnscombe
+from napari_w2s.models.classical.stabilised import Stabilised
+from napari_w2s.models.classical.vst import FloatArray
 
 PATCH_SIZE = 7
 PATCH_DISTANCE = 11
@@ -23,7 +18,7 @@ FILTER_STRENGTH = 0.6
 """In units of the noise's standard deviation; the best of 0.4 to 0.9 on training images of W2S, avg1 to avg16."""
 
 
-class VSTNonLocalMeans(nn.Module):
+class VSTNonLocalMeans(Stabilised):
     """Stabilise the noise, average alike patches, go back.
 
     Parameters
@@ -52,48 +47,13 @@ class VSTNonLocalMeans(nn.Module):
         """Width in pixels of the square that one output pixel depends on, for a given noise model."""
         return 2 * (self.patch_distance + self.patch_size // 2) + 1
 
-    def frame_context(self, frame: npt.ArrayLike) -> GeneralizedAnscombe | None:
-        """Find the transform that suits a frame's noise.
-
-        Parameters
-        ----------
-        frame : array_like, (H, W)
-            The whole frame in its own intensities.
-
-        Returns
-        -------
-        GeneralizedAnscombe or None
-            None if the frame has no noise, or is too small to tell.
-        """
-        return GeneralizedAnscombe.of(estimate_noise(frame))
-
-    def forward(self, x: torch.Tensor, transform: GeneralizedAnscombe | None) -> torch.Tensor:
-        """Denoise.
-
-        Parameters
-        ----------
-        x : torch.Tensor, (N, 1, H, W)
-            Parts of one frame in its own intensities.
-        transform : GeneralizedAnscombe or None
-            What `frame_context` returned for the whole frame. None leaves the pixels as they are.
-
-        Returns
-        -------
-        torch.Tensor, (N, 1, H, W)
-        """
-        if transform is None or x.numel() == 0:
-            return x.clone()
-        out = torch.empty_like(x)
-        for source, target in zip(x[:, 0], out[:, 0], strict=True):
-            target.copy_(torch.from_numpy(self._denoise(source.cpu().double().numpy(), transform)))
-        return out
-
-    def _denoise(self, pixels: npt.NDArray[np.float64], transform: GeneralizedAnscombe) -> npt.NDArray[np.float64]:
+    def smooth(self, stable: FloatArray) -> FloatArray:
+        """Average alike patches of an image whose noise has the standard deviation 1."""
         from skimage.restoration import denoise_nl_means
 
         # scikit-image pads by reflection, as far as the patches reach, which the halo of a tile covers as well.
-        smooth = denoise_nl_means(
-            transform.forward(pixels),
+        smooth: FloatArray = denoise_nl_means(
+            stable,
             patch_size=self.patch_size,
             patch_distance=self.patch_distance,
             h=self.strength,
@@ -101,7 +61,7 @@ class VSTNonLocalMeans(nn.Module):
             fast_mode=True,
             preserve_range=True,
         )
-        return transform.inverse(np.reshape(smooth, pixels.shape))
+        return smooth
 
 
 def build(state: Mapping[str, Any] | None) -> VSTNonLocalMeans:

@@ -16,7 +16,7 @@ from torch import nn
 
 from napari_w2s.data.noise import estimate_noise
 from napari_w2s.models.classical import haar
-from napari_w2s.models.classical.pure_let_risk import PoissonGaussian, risk_estimate, shrink
+from napari_w2s.models.classical.pure_let_risk import CountNoise, risk_estimate, shrink
 
 LEVELS = 4
 """Of the transform; on training images of W2S a fifth gained nothing."""
@@ -28,7 +28,7 @@ class LetFit:
 
     Attributes
     ----------
-    noise : PoissonGaussian
+    noise : CountNoise
     weights : numpy.ndarray, (levels, 3, TERMS)
         Of the functions of each band's coefficients.
     centre : float
@@ -37,7 +37,7 @@ class LetFit:
         Estimated mean squared error of the result.
     """
 
-    noise: PoissonGaussian
+    noise: CountNoise
     weights: npt.NDArray[np.float64]
     centre: float
     risk: float
@@ -75,7 +75,7 @@ class PureLet(nn.Module):
             None if the frame has no noise, or is too small to tell.
         """
         estimate = estimate_noise(frame)
-        noise = PoissonGaussian.of(estimate)
+        noise = CountNoise.of(estimate)
         if noise is None:
             return None
         risk = risk_estimate(frame, noise, self.levels)
@@ -105,7 +105,8 @@ class PureLet(nn.Module):
             detail, mean = (haar.within(c, self.levels, level) for c in (details[level], means[level]))
             weights = torch.as_tensor(fit.weights[level], dtype=x.dtype, device=x.device)[:, :, None, None]
             terms = shrink(detail, mean, noise, level)
-            out = haar.raise_all(out, sum(w * t for w, t in zip(weights.unbind(1), terms, strict=True)), level)
+            kept = torch.stack([w * t for w, t in zip(weights.unbind(1), terms, strict=True)]).sum(0)
+            out = haar.raise_all(out, kept, level)
         return out + fit.centre
 
 

@@ -1,0 +1,254 @@
+"""The undecimated Haar transform, the estimate of the risk, and PURE-LET."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from napari_w2s.data.noise import NoiseEstimate, estimate_noise
+from napari_w2s.models.classical import haar, pure_let_risk
+from napari_w2s.models.classical.pure_let import LetFit, PureLet, build
+from napari_w2s.models.classical.pure_let_risk import TERMS, PoissonGaussian, risk_estimate
+
+PLAIN = np.tile([1.0, -0.5, -0.5], (4, 3, 1))
+
+
+def scene(size: int = 128) -> np.ndarray:
+    """Spots of all sizes on a dark ground, in [0, 1]."""
+    rng = np.random.default_rng(0)
+    spots = [ndimage.gaussian_filter(rng.random((size, size)) ** 40, sigma) for sigma in (1.0, 2.0, 5.0)]
+    image = sum(spot / spot.max() for spot in spots)
+    return (image - image.min()) / np.ptp(image)
+
+
+def noisy(clean: np.ndarray, gain: float, read: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    counts = gain * rng.poisson(clean / gain) if gain else clean
+    return counts + read * rng.standard_normal(clean.shape)
+
+
+def apply(frame: np.ndarray, noise: PoissonGaussian, weights: np.ndarray) -> np.ndarray:
+    fit = LetFit(noise, weights, float(np.median(frame)), 0.0)
+    return PureLet(len(weights))(torch.from_numpy(frame)[None, None], fit)[0, 0].numpy()
+
+
+def denoise(frame: np.ndarray) -> np.ndarray:
+    network = build(None)
+    return network(torch.from_numpy(frame)[None, None], network.frame_context(frame))[0, 0].numpy()
+
+
+def squared_error(clean: np.ndarray, result: np.ndarray, rim: int = 0) -> float:
+    inner = (slice(rim, clean.shape[0] - rim), slice(rim, clean.shape[1] - rim))
+    return float(np.mean((result - clean)[inner] ** 2))
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (23, 40)])
+def test_the_transform_gives_back_what_it_was_given(shape: tuple[int, int], levels: int) -> None:
+    image = torch.randn(2, 1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    details, means = haar.analyse(haar.extend(image, haar.reach(levels)), levels)
+    out = means[-1]
+    for level in reversed(range(levels)):
+        out = haar.raise_all(out, haar.within(details[level], levels, level), level)
+    torch.testing.assert_close(out, image, rtol=0, atol=1e-12)
+
+
+def test_means_and_details_are_those_of_squares() -> None:
+    image = torch.randn(1, 1, 12, 15, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    details, means = haar.analyse(image, 2)
+    square = image[0, 0, 3:7, 5:9]
+    assert float(means[1][0, 0, 3, 5]) == pytest.approx(float(square.mean()))
+    assert float(details[1][0, 0, 3, 5]) == pytest.approx(float(square[:, :2].mean() - square[:, 2:].mean()) / 2)
+    assert float(details[1][0, 1, 3, 5]) == pytest.approx(float(square[:2].mean() - square[2:].mean()) / 2)
+
+
+def test_bands_raised_one_by_one_add_up() -> None:
+    means, details = torch.randn(1, 1, 9, 11), torch.randn(1, 3, 9, 11)
+    apart = haar.raise_means(means, 1) + haar.raise_details(details, 1).sum(1, keepdim=True)
+    torch.testing.assert_close(apart, haar.raise_all(means, details, 1))
+
+
+def test_an_image_is_continued_by_its_mirror_image() -> None:
+    row = torch.arange(3.0)[None, None, None]
+    extended = haar.extend(row, 7)[0, 0, 7]
+    assert extended.tolist() == np.pad(np.arange(3.0), 7, mode="symmetric").tolist()
+
+
+@pytest.mark.parametrize(
+    ("gain", "read", "ground"),
+    [(0.001, 0.01, 0.0), (0.05, 0.02, 0.0), (0.2, 0.05, 0.0), (0.2, 0.02, 0.1), (0.0, 0.05, 0.0)],
+)
+def test_the_estimated_risk_is_the_true_one(gain: float, read: float, ground: float) -> None:
+    """Also where most pixels have no count at all, and for weights that keep half of the noise."""
+    clean = scene() + ground
+    noise = PoissonGaussian(gain, 0.0, read**2, 0.2 * (gain * float(np.median(clean)) + read**2))
+    weights = np.tile([1.0, -0.4, -0.1], (4, 3, 1))
+    rim = pure_let_risk.border(clean.shape, 4)
+    pairs = []
+    for seed in range(16):
+        frame = noisy(clean, gain, read, seed)
+        true = squared_error(clean, apply(frame, noise, weights), rim)
+        pairs.append((risk_estimate(frame, noise, 4).at(weights), true))
+    estimated, true = np.mean(pairs, axis=0)
+    assert estimated == pytest.approx(true, rel=0.02)
+
+
+def test_a_bias_of_the_camera_does_not_matter() -> None:
+    clean, bias = scene(64), 300.0
+    frame = noisy(clean, 0.05, 0.02)
+    plain = risk_estimate(frame, PoissonGaussian(0.05, 0.0, 0.0004, 0.001), 3)
+    biased = risk_estimate(frame + bias, PoissonGaussian(0.05, bias, 0.0004, 0.001), 3)
+    np.testing.assert_allclose(biased.minimise(), plain.minimise(), rtol=1e-6, atol=1e-8)
+    assert biased.at(PLAIN[:3]) == pytest.approx(plain.at(PLAIN[:3]), rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(90, 100), (33, 61)])
+def test_strips_add_up(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = noisy(scene(100)[: shape[0], : shape[1]], 0.05, 0.02)
+    noise = PoissonGaussian(0.05, 0.0, 0.0004, 0.001)
+    whole = risk_estimate(frame, noise, 4)
+    monkeypatch.setattr(pure_let_risk, "_STRIP_PIXELS", 16 * shape[1])
+    strips = risk_estimate(frame, noise, 4)
+    np.testing.assert_allclose(strips.gram, whole.gram, atol=1e-10)
+    np.testing.assert_allclose(strips.target, whole.target, atol=1e-10)
+    assert strips.constant == pytest.approx(whole.constant, rel=1e-9)
+    assert strips.pixels == whole.pixels
+
+
+def test_of_a_large_frame_the_middle_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = noisy(scene(100), 0.05, 0.02)
+    noise = PoissonGaussian(0.05, 0.0, 0.0004, 0.001)
+    middle = risk_estimate(frame[18:82, 18:82], noise, 2)
+    monkeypatch.setattr(pure_let_risk, "_LARGEST_SIDE", 64)
+    np.testing.assert_allclose(risk_estimate(frame, noise, 2).gram, middle.gram)
+
+
+def test_the_weights_are_the_best_ones() -> None:
+    """Weights that knew the true image would not do much better."""
+    clean, gain, read = scene(256), 0.05, 0.03
+    frame = noisy(clean, gain, read)
+    noise = PoissonGaussian(gain, 0.0, read**2, 0.001)
+    risk = risk_estimate(frame, noise, 4)
+    weights = risk.minimise()
+    error = squared_error(clean, apply(frame, noise, weights))
+    assert risk.at(weights) < risk.at(PLAIN)
+    assert error < 0.95 * squared_error(clean, apply(frame, noise, PLAIN))
+    rng = np.random.default_rng(0)
+    steps = [weights + 0.1 * rng.standard_normal(weights.shape) for _ in range(20)]
+    assert all(risk.at(step) > risk.at(weights) for step in steps)
+    assert np.mean([squared_error(clean, apply(frame, noise, step)) for step in steps]) > error
+
+
+def test_the_result_is_better_and_its_error_is_known() -> None:
+    clean = scene(256)
+    frame = noisy(clean, 0.05, 0.03)
+    network = build(None)
+    fit = network.frame_context(frame)
+    error = squared_error(clean, denoise(frame))
+    assert error < squared_error(clean, frame) / 8
+    assert fit.risk == pytest.approx(error, rel=0.2)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(300.0, -40.0), (1e-4, 0.0), (66.0, 1e5)])
+def test_any_unit_of_intensity(scale: float, offset: float) -> None:
+    frame = noisy(scene(96), 0.05, 0.02)
+    np.testing.assert_allclose((denoise(frame * scale + offset) - offset) / scale, denoise(frame), atol=2e-3)
+
+
+@pytest.mark.parametrize("edge", [(0, 60, 0, 60), (30, 70, 20, 80), (68, 96, 5, 96)])
+def test_a_tile_is_part_of_the_whole(edge: tuple[int, int, int, int]) -> None:
+    frame = noisy(scene(96), 0.05, 0.02)
+    network = build(None)
+    context = network.frame_context(frame)
+    whole = network(torch.from_numpy(frame)[None, None], context)
+    top, bottom, left, right = edge
+    halo = network.receptive_field // 2
+    y, x = slice(max(0, top - halo), bottom + halo), slice(max(0, left - halo), right + halo)
+    tile = network(torch.from_numpy(frame[y, x].copy())[None, None], context)
+    inner = tile[..., top - y.start : bottom - y.start, left - x.start : right - x.start]
+    torch.testing.assert_close(inner, whole[..., top:bottom, left:right], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("side", [8, 13, 24])
+def test_a_small_image_is_not_spoilt(side: int) -> None:
+    """There are more weights than such images tell: they stay near the plain ones."""
+    errors = []
+    for seed in range(8):
+        clean = 0.2 + scene()[40 : 40 + side, 40 : 40 + side]
+        frame = noisy(clean, 0.05, 0.02, seed)
+        noise = PoissonGaussian(0.05, 0.0, 0.0004, 0.002)
+        weights = risk_estimate(frame, noise, 4).minimise()
+        assert np.abs(weights).max() < 4.0
+        errors.append(squared_error(clean, apply(frame, noise, weights)) / squared_error(clean, frame))
+    assert np.mean(errors) < 0.75
+
+
+def test_noise_without_a_gain_and_a_bias_are_told_apart() -> None:
+    def estimate(gain: float, at_zero: float) -> NoiseEstimate:
+        return NoiseEstimate(
+            gain=gain, offset_variance=at_zero, dark=100.0, median=110.0, upper=150.0, bright=300.0, step=1.0, blocks=9
+        )
+
+    biased = PoissonGaussian.of(estimate(2.0, -180.0))
+    assert (biased.gain, biased.bias, biased.read_variance) == (2.0, 90.0, 0.0)
+    read = PoissonGaussian.of(estimate(2.0, 9.0))
+    assert (read.gain, read.bias, read.read_variance) == (2.0, 0.0, 9.0)
+    gaussian = PoissonGaussian.of(estimate(0.0, 4.0))
+    assert (gaussian.gain, gaussian.read_variance) == (0.0, 4.0)
+    assert PoissonGaussian.of(estimate(0.0, 0.0)) is None
+    means = torch.tensor([90.0, 100.0])
+    assert biased.variance(means).tolist() == [0.0, 20.0]
+    assert biased.below(10.0).variance(means - 10.0).tolist() == [0.0, 20.0]
+
+
+def test_nothing_but_background_gives_no_negative_variance() -> None:
+    """Half of the pixels lie below the bias that the noise model has."""
+    frame = np.random.default_rng(0).normal(100, 3, (64, 64))
+    noise = PoissonGaussian(1.0, 100.0, 0.0, 1.8)
+    result = apply(frame, noise, risk_estimate(frame, noise, 4).minimise())
+    assert np.isfinite(result).all()
+    assert result.std() < 2.0
+
+
+def test_tensors_stay_on_their_device_and_keep_their_type() -> None:
+    frame = noisy(scene(48), 0.05, 0.02)
+    network = build(None)
+    fit = network.frame_context(frame)
+    assert network(torch.empty(2, 1, 20, 30, device="meta"), fit).device.type == "meta"
+    for dtype in (torch.float32, torch.float64):
+        assert network(torch.from_numpy(frame)[None, None].to(dtype), fit).dtype == dtype
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_gives_the_same() -> None:
+    frame = noisy(scene(96), 0.05, 0.02).astype(np.float32)
+    network = build(None)
+    fit, batch = network.frame_context(frame), torch.from_numpy(frame)[None, None]
+    torch.testing.assert_close(network(batch.cuda(), fit).cpu(), network(batch, fit), rtol=1e-4, atol=1e-5)
+
+
+def test_the_input_and_the_context_are_not_changed() -> None:
+    frame = noisy(scene(48), 0.05, 0.02)
+    network = build(None)
+    fit, batch = network.frame_context(frame), torch.from_numpy(frame)[None, None]
+    weights, before = copy.deepcopy(fit.weights), batch.clone()
+    first = network(batch, fit)
+    assert torch.equal(network(batch, fit), first)
+    assert torch.equal(batch, before)
+    assert np.array_equal(fit.weights, weights)
+    assert network(batch, None).data_ptr() != batch.data_ptr()
+
+
+def test_shapes_of_what_is_weighted() -> None:
+    fit = build(None).frame_context(noisy(scene(48), 0.05, 0.02))
+    assert fit.weights.shape == (4, haar.BANDS, TERMS)
+    assert estimate_noise(noisy(scene(48), 0.05, 0.02)).median == pytest.approx(fit.centre)
+
+
+def test_it_takes_no_weights() -> None:
+    with pytest.raises(ValueError, match="takes no weights"):
+        build({"a": torch.zeros(1)})
