@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -37,20 +38,18 @@ DEFAULTS: Mapping[str, Callable[[], nn.Module]] = {
     "vst-nlm": VSTNonLocalMeans,
     "vst-bm3d": VSTBM3D,
     "pure-let": PureLet,
-    "tv": VSTTotalVariation,
-    "wavelet": VSTWavelet,
+    "vst-tv": VSTTotalVariation,
+    "vst-wavelet": VSTWavelet,
 }
 
 SWEEP: Mapping[str, Callable[[], nn.Module]] = {
-    **{f"pure-let, {levels} levels": lambda levels=levels: PureLet(levels) for levels in (2, 3, 4, 5)},
+    **{f"pure-let, {levels} levels": partial(PureLet, levels) for levels in (2, 3, 4, 5)},
     **{
-        f"tv, weight {weight}, {count} iterations": lambda weight=weight, count=count: VSTTotalVariation(weight, count)
-        for weight, count in ((1.0, 8), (1.25, 8), (1.5, 8), (2.0, 8), (1.25, 12), (1.5, 12), (0.8, 100), (1.0, 100))
+        f"vst-tv, weight {weight}, {steps} iterations": partial(VSTTotalVariation, weight, steps)
+        for weight, steps in ((1.0, 8), (1.25, 8), (1.5, 8), (2.0, 8), (1.25, 12), (1.5, 12), (0.8, 100), (1.0, 100))
     },
     **{
-        f"wavelet, {name}, {levels} levels, {rule}": lambda name=name, levels=levels, rule=rule: VSTWavelet(
-            name, levels, rule
-        )
+        f"vst-wavelet, {name}, {levels} levels, {rule}": partial(VSTWavelet, name, levels, rule)
         for name, levels, rule in (
             ("db1", 4, "BayesShrink"),
             ("db2", 4, "BayesShrink"),

@@ -25,7 +25,7 @@ MODELS = [pytest.param(d, id=d.name) for d in ALL]
 ONE_OF_EACH = {
     (d.architecture, d.output or ""): d
     for d in reversed(ALL)
-    if d.weights is None or dict(d.options) == dict(ARCHITECTURES[d.architecture].light)
+    if not ARCHITECTURES[d.architecture].light or dict(d.options) == dict(ARCHITECTURES[d.architecture].light)
 }
 METHODS = [pytest.param(d, id="-".join(filter(None, key))) for key, d in sorted(ONE_OF_EACH.items())]
 WITH_WEIGHTS = [param for param in METHODS if param.values[0].weights is not None]

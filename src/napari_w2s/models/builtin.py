@@ -22,7 +22,7 @@ _OWN_LICENCE = "BSD-3-Clause"
 _OWN_ORIGIN = "https://arxiv.org/abs/2003.05961"
 
 _UNET_FILE = "models/weights/w2s-unet.safetensors"
-_UNET_SHA256 = "37c964ca18bb46ea51e4929c4856ff0b80f7e50d0995a9787b80d65a3630c3fe"
+_UNET_SHA256 = "bdb9bb2c8203264a7e53bd51e301b4a93718ac70a2fa271606618cb2c311af1c"
 
 _UNET_STRETCH = Stretch(gain=0.935, gain_power=-0.6877, level=0.068, level_power=-0.4021, least=0.3013, most=3.0547)
 """Of its answers on W2S fields 001-046: see `scripts/pack_default_model.py`."""

@@ -23,8 +23,8 @@ def make_card(*descriptors: ModelDescriptor, **facts: Any) -> dict[str, Any]:
     Parameters
     ----------
     *descriptors : ModelDescriptor
-        The models that the file's weights make: more than one where they differ in the output that answers. `build`,
-        `weights`, `options` and `requires` are left out: they follow from architecture, output and file.
+        The models that the file's weights make: more than one where they differ in the output that answers. `build`
+        and `weights` are left out: they follow from architecture, output and file.
     **facts
         Anything else worth keeping that is plain JSON, e.g. ``training={...}``, ``metrics={...}``, ``date="..."``.
 
@@ -40,7 +40,7 @@ def _entries(descriptor: ModelDescriptor) -> dict[str, Any]:
     entries = {
         field.name: getattr(descriptor, field.name)
         for field in dataclasses.fields(descriptor)
-        if field.name not in ("build", "weights", "frame_context", "options", "requires")
+        if field.name not in ("build", "weights", "frame_context")
     }
     plain = {
         "task": str(descriptor.task),
@@ -51,6 +51,8 @@ def _entries(descriptor: ModelDescriptor) -> dict[str, Any]:
         "stretch": None if descriptor.stretch is None else dataclasses.asdict(descriptor.stretch),
         "devices": list(descriptor.devices),
         "precision_cost_db": dict(descriptor.precision_cost_db),
+        "options": dict(descriptor.options),
+        "requires": list(descriptor.requires),
     }
     return {**entries, **plain}
 
@@ -100,7 +102,7 @@ def _descriptor(entries: Mapping[str, Any], path: Path, sha256: str | None) -> M
     method = architecture(texts["architecture"])
     receptive_field = None if entries["receptive_field"] is None else _positive(entries, "receptive_field")
     costs = {str(key): float(value) for key, value in _typed(entries, "precision_cost_db", dict).items()}
-    # These were not in format 1.
+    # These were not in the first cards.
     output, result, stretch = entries.get("output"), entries.get("result"), entries.get("stretch")
     return ModelDescriptor(
         **texts,
@@ -114,7 +116,9 @@ def _descriptor(entries: Mapping[str, Any], path: Path, sha256: str | None) -> M
         stretch=None if stretch is None else Stretch(**{key: float(value) for key, value in stretch.items()}),
         output=output,
         receptive_field=receptive_field,
-        blended_tile=entries.get("blended_tile"),
+        blended_tile=None if entries.get("blended_tile") is None else _positive(entries, "blended_tile"),
+        requires=tuple(str(package) for package in _typed({"requires": [], **entries}, "requires", list)),
+        options=_typed({"options": {}, **entries}, "options", dict),
         devices=tuple(str(device) for device in _typed(entries, "devices", list)),
         precision_cost_db=costs,
         frame_context=method.frame_context,

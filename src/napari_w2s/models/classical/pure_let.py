@@ -16,7 +16,7 @@ from torch import nn
 
 from napari_w2s.data.noise import estimate_noise
 from napari_w2s.models.classical import haar
-from napari_w2s.models.classical.pure_let_risk import CountNoise, risk_estimate, shrink
+from napari_w2s.models.classical.pure_let_risk import PoissonGaussian, risk_estimate, split
 
 LEVELS = 4
 """Of the transform; on training images of W2S a fifth gained nothing."""
@@ -28,23 +28,23 @@ class LetFit:
 
     Attributes
     ----------
-    noise : CountNoise
-    weights : numpy.ndarray, (levels, 3, TERMS)
-        Of the functions of each band's coefficients.
+    noise : PoissonGaussian
+    gains : numpy.ndarray, (levels, 3, PARTS)
+        Of each band's coefficients below, between and above the thresholds.
     centre : float
         Intensity near the frame's median. It is subtracted first, so that a large bias costs no digits.
     risk : float
         Estimated mean squared error of the result.
     """
 
-    noise: CountNoise
-    weights: npt.NDArray[np.float64]
+    noise: PoissonGaussian
+    gains: npt.NDArray[np.float64]
     centre: float
     risk: float
 
 
 class PureLet(nn.Module):
-    """Shrink Haar coefficients by a sum of functions whose weights suit the frame.
+    """Shrink Haar coefficients by gains that suit the frame.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ class PureLet(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Width in pixels of the square that one output pixel depends on, for given weights."""
+        """Width in pixels of the square that one output pixel depends on, for given gains."""
         return 2 * haar.reach(self.levels) + 1
 
     def frame_context(self, frame: npt.ArrayLike) -> LetFit | None:
-        """Estimate a frame's noise and find the weights.
+        """Estimate a frame's noise and find the gains.
 
         Parameters
         ----------
@@ -75,12 +75,12 @@ class PureLet(nn.Module):
             None if the frame has no noise, or is too small to tell.
         """
         estimate = estimate_noise(frame)
-        noise = CountNoise.of(estimate)
+        noise = PoissonGaussian.of(estimate)
         if noise is None:
             return None
         risk = risk_estimate(frame, noise, self.levels)
-        weights = risk.minimise()
-        return LetFit(noise, weights, estimate.median, risk.at(weights))
+        gains = risk.minimise()
+        return LetFit(noise, gains, estimate.median, risk.at(gains))
 
     def forward(self, x: torch.Tensor, fit: LetFit | None) -> torch.Tensor:
         """Denoise.
@@ -103,10 +103,10 @@ class PureLet(nn.Module):
         out = means[-1]
         for level in reversed(range(self.levels)):
             detail, mean = (haar.within(c, self.levels, level) for c in (details[level], means[level]))
-            weights = torch.as_tensor(fit.weights[level], dtype=x.dtype, device=x.device)[:, :, None, None]
-            terms = shrink(detail, mean, noise, level)
-            kept = torch.stack([w * t for w, t in zip(weights.unbind(1), terms, strict=True)]).sum(0)
-            out = haar.raise_all(out, kept, level)
+            gains = torch.as_tensor(fit.gains[level], dtype=x.dtype, device=x.device)[:, :, None, None]
+            parts = split(detail, mean, noise, level)
+            shrunk = torch.stack([g * part for g, part in zip(gains.unbind(1), parts, strict=True)]).sum(0)
+            out = haar.raise_all(out, shrunk, level)
         return out + fit.centre
 
 

@@ -16,7 +16,7 @@ from napari_w2s.models.classical.vst import FloatArray
 WEIGHT = 1.5
 """Of slopes against distances from the noisy image, where the noise's standard deviation is 1."""
 ITERATIONS = 8
-"""The minimum itself is made of plateaus: on training images of W2S, avg1 to avg16, it is 0.5 to 0.8 dB worse."""
+"""The minimum itself is made of plateaus: on training images of W2S, avg1 to avg16, it is 0.3 to 0.7 dB worse."""
 
 
 class VSTTotalVariation(Stabilised):
