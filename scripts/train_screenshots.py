@@ -1,6 +1,6 @@
 """Make the pictures of the Train panel by driving it in a real window, with a real training.
 
-Usage: ``python scripts/train_screenshots.py [FOLDER] [--seconds 60]``, with a display or under
+Usage: ``python scripts/train_screenshots.py [FOLDER] [--seconds 25]``, with a display or under
 ``xvfb-run -a -s "-screen 0 1280x800x24"``. ``W2S_ROOT`` names the benchmark: fields of view 001-003 are learned from,
 and the first channel of 004 is restored with what came of it. Models and runs go to a folder that is deleted after.
 With other work going on, ``OMP_NUM_THREADS=1`` makes the training faster.
@@ -118,7 +118,7 @@ def main(folder: Path, seconds: float, patch: int, batch: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=PICTURES)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to train")
+    parser.add_argument("--seconds", type=float, default=25.0, help="how long to train")
     parser.add_argument("--patch", type=int, default=0, help="edge of the patches, for a slow computer")
     parser.add_argument("--batch", type=int, default=0, help="patches a step, for a slow computer")
     given = parser.parse_args()
