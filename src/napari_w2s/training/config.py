@@ -147,6 +147,8 @@ class TrainingConfig(Frozen):
             raise ValueError(f"adversarial judges the output {self.adversarial.output!r}, which has no losses")
         if self.adversarial and self.self_supervised:
             raise ValueError(f"adversarial needs clean images, and {self.self_supervised} has none")
+        if self.augmentation.renoise and self.self_supervised:
+            raise ValueError(f"augmentation.renoise needs clean images, and {self.self_supervised} has none")
         return self
 
     @property

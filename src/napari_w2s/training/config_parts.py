@@ -77,6 +77,13 @@ class Augmentation(Frozen):
     empty : float
         Share of patches that are made up of noise alone, from a few photons a pixel to many, with an even target: a
         network that never meets such ones finds structure in them.
+    renoise : float
+        Share of patches whose noisy image is drawn anew, every time differently: the clean image with noise as strong
+        as the noisy one has at each intensity. Without it, a network that trains for long learns the noise of its few
+        images by heart. For images with a clean one only; avg400 itself stays as it is.
+    camera : {"scmos", "emccd"}
+        How that noise is spread: as photons are, or as an electron-multiplying camera's is (W2S is of such a one),
+        which has as large a variance but is more lopsided.
     """
 
     flips: bool = True
@@ -84,6 +91,8 @@ class Augmentation(Frozen):
     offset: Weight = 0.1
     own_statistics: Annotated[float, Field(ge=0, le=1)] = 0.0
     empty: Annotated[float, Field(ge=0, le=1)] = 0.0
+    renoise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    camera: Literal["scmos", "emccd"] = "scmos"
 
 
 class Loss(Frozen):

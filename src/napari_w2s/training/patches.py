@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +76,12 @@ class PatchMaker:
         if self._is_empty(rng):
             pixels = nothing_but_noise(self._frames, one, level, edge, self.config.outputs, rng)
         else:
-            pixels = self._cutter.train(one, level, Box(top, left, edge, edge), rng)
+            box = Box(top, left, edge, edge)
+            pixels = self._cutter.train(one, level, box, rng)
+            if self._is_redrawn(one, level, rng):
+                pixels = replace(
+                    pixels, noisy=self._frames.redrawn(one, level, box, self.config.augmentation.camera, rng)
+                )
         sample = self._sample(one, level, pixels, rng)
         return _turned(sample, rng) if self.config.augmentation.flips else sample
 
@@ -91,6 +96,10 @@ class PatchMaker:
         share = self.config.augmentation.empty
         return share > 0 and bool(rng.random() < share)
 
+    def _is_redrawn(self, one: Field, level: str, rng: np.random.Generator) -> bool:
+        share = self.config.augmentation.renoise
+        return share > 0 and bool(rng.random() < share) and one.inputs[level] is not one.denoised
+
     def _check(self, one: Field) -> None:
         wanted = self.config.self_supervised
         if wanted == "noise2noise" and one.burst is None:
@@ -99,6 +108,11 @@ class PatchMaker:
             if one.target(output) is None:
                 what = "clean image" if output == "denoised" else "SIM image"
                 raise InputError(f"{one.name} has no {what} to learn from. Choose another task or other images.")
+        if self.config.augmentation.renoise and one.denoised is None:
+            raise InputError(
+                f"{one.name} has no clean image to draw noisy ones from. Set augmentation.renoise to 0, or choose "
+                "other images."
+            )
 
     def _sample(self, one: Field, level: str, pixels: Pixels, rng: np.random.Generator | None) -> Sample:
         frame = self._frames.of(one, one.inputs[level])

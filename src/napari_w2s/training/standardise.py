@@ -14,7 +14,8 @@ from napari_w2s.training.cache import ByIdentity, FrameCache
 from napari_w2s.training.config import TrainingConfig
 from napari_w2s.training.fields import SIM_SCALE, Field
 from napari_w2s.training.lazy_images import AnyArray
-from napari_w2s.training.pairs import Pixels
+from napari_w2s.training.pairs import Box, Pixels
+from napari_w2s.training.renoise import NoiseLine, draw_noisy, fit_noise
 
 Float = npt.NDArray[np.float32]
 
@@ -64,6 +65,7 @@ class Frames:
     cache: FrameCache
     _known: ByIdentity[Frame] = field(default_factory=ByIdentity)
     _drifts: ByIdentity[tuple[float, float]] = field(default_factory=ByIdentity)
+    _noises: ByIdentity[NoiseLine] = field(default_factory=ByIdentity)
 
     def of(self, one: Field, image: object) -> Frame:
         """Return the place of one of a field's images on the intensity scale.
@@ -90,6 +92,40 @@ class Frames:
 
         slope, shift = self._drifts.get(fit, noisy, one.clean)
         return np.float32(slope), np.float32(shift)
+
+    def redrawn(self, one: Field, level: str, box: Box, camera: str, rng: np.random.Generator) -> AnyArray:
+        """Return a part of a noisy image with other noise of the same strength, in the image's intensities.
+
+        Parameters
+        ----------
+        one : Field
+            One with a clean image.
+        level : str
+        box : Box
+        camera : str
+            A name in `napari_w2s.training.renoise.CAMERAS`.
+        rng : numpy.random.Generator
+        """
+        image = one.inputs[level]
+
+        def fit() -> NoiseLine:
+            clean = self.as_bright(one, image, self.cache.read(one.denoised))
+            return fit_noise(self.cache.read(image).astype(np.float64), clean)
+
+        noise = self._noises.get(fit, image, one.denoised)
+        clean = self.as_bright(one, image, self.cache.part(one.denoised, *box.of()))
+        noisy = draw_noisy(clean, noise, camera, rng)
+        if np.dtype(image.dtype).kind in "iu":
+            limits = np.iinfo(image.dtype)
+            noisy = np.clip(np.rint(noisy), limits.min, limits.max)
+        return noisy.astype(np.float32)
+
+    def as_bright(self, one: Field, noisy: object, clean: AnyArray) -> npt.NDArray[np.float64]:
+        """Bring a part of the clean image to a noisy image's brightness, in intensities."""
+        own = self.of(one, noisy).range
+        slope, shift = self.drift(one, noisy)
+        unit = float(slope) * (clean.astype(np.float64) - own.low) + float(shift) * own.span
+        return unit + own.low
 
     def _measure(self, one: Field, image: object) -> Frame:
         pixels = self.cache.read(image)
