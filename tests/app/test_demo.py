@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_w2s._types import Cancelled, InputError, OutputError
+from napari_w2s._types import Cancelled, OutputError
 from napari_w2s.app.demo import Demo, run_demo, save_figure, save_images
-from napari_w2s.app.figure import Panel, save_comparison
 from napari_w2s.data.ometiff import read_ome_tiff
 from napari_w2s.models.builtin import DEFAULT_MODELS
 
@@ -66,19 +65,7 @@ def test_it_can_be_stopped() -> None:
         run_demo(size=64, should_stop=lambda: True)
 
 
-def test_a_figure_needs_images(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing to compare"):
-        save_comparison([], tmp_path / "x.png", width_um=1)
-
-
-@pytest.mark.parametrize("value", [3.0, np.nan])
-def test_a_figure_of_a_constant_image_can_be_drawn(tmp_path: Path, value: float) -> None:
-    panel = Panel(pixels=np.full((8, 9), value, np.float32), title="flat")
-    assert save_comparison([panel], tmp_path / "x.png", width_um=2.0).is_file()
-
-
-def test_a_figure_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+def test_a_figure_that_cannot_be_written_is_reported(demo: Demo, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    panel = Panel(pixels=np.zeros((4, 4)), title="x")
     with pytest.raises(OutputError, match="cannot be written"):
-        save_comparison([panel], tmp_path / "file" / "x.png", width_um=1)
+        save_figure(demo, tmp_path / "file")

@@ -27,7 +27,7 @@ from napari_w2s.cli.download import parse_numbers
 from napari_w2s.data import download as download_data
 from napari_w2s.data.ometiff import read_ome_tiff
 
-COMMANDS = ("restore", "models", "train", "info", "download", "demo")
+COMMANDS = ("restore", "compare", "models", "train", "info", "download", "demo")
 
 
 @pytest.fixture

@@ -55,3 +55,12 @@ def test_what_cannot_be_compared_is_refused(metric: object) -> None:
         metric(REFERENCE[:0], NOISY[:0], data_range=1)  # type: ignore[operator]
     with pytest.raises(InputError, match="7 x 7"):
         ssim(REFERENCE[:5], NOISY[:5], data_range=255)
+
+
+def test_a_missing_pixel_is_not_left_out_without_a_word() -> None:
+    holed = REFERENCE.astype(float)
+    holed[3, 4] = np.nan
+    assert np.isnan(psnr(REFERENCE, holed, data_range=255))
+    assert np.isnan(rmse(REFERENCE, holed))
+    assert np.isnan(ssim(REFERENCE, holed, data_range=255))
+    assert np.isnan(match_affine(holed, REFERENCE)).all()

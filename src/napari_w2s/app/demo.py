@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_w2s._types import Level, ProgressFn, StopFn
-from napari_w2s.app.figure import Panel, save_comparison
+from napari_w2s.app.comparison import Box
+from napari_w2s.app.figure import Panel, draw_panels
+from napari_w2s.app.figure_file import save_figure as save
+from napari_w2s.app.figure_layout import Zoom
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.data.image import Image
 
@@ -120,25 +123,41 @@ def save_figure(demo: Demo, folder: str | Path) -> Path:
     OutputError
         If it cannot be written.
     """
-    panels = [
-        Panel(pixels=np.asarray(demo.noisy.data), title="Input: one frame", note=f"{demo.psnr_noisy:.1f} dB"),
-        Panel(
-            pixels=np.asarray(demo.result.data),
-            title=f"Restored: {demo.models} (estimate)",
-            note=f"{demo.psnr_result:.1f} dB",
-        ),
-        Panel(pixels=np.asarray(demo.reference.data), title="Reference: widefield without noise"),
-        Panel(pixels=np.asarray(demo.sim.data), title="What SIM would show"),
-    ]
-    return save_comparison(
-        panels,
-        Path(folder) / FIGURE_NAME,
-        width_um=demo.noisy.data.shape[-1] * demo.noisy.scale[-1],
-        title="A simulated field of view",
-        footnote=f"All images are simulated. PSNR: whole image against {demo.truth}, and its range; "
-        "widefield images are enlarged bicubically for it.",
-        enlarge=(0.42, 0.66, 0.22),
+    area = _area(demo.noisy)
+    height, width = area.bottom - area.top, area.right - area.left
+    part = Box(
+        top=area.top + 0.31 * height,
+        left=area.left + 0.55 * width,
+        bottom=area.top + 0.53 * height,
+        right=area.left + 0.77 * width,
     )
+    figure = draw_panels(
+        [
+            _panel(demo.noisy, "Input: one frame", f"PSNR {demo.psnr_noisy:.1f} dB"),
+            _panel(demo.result, f"Restored: {demo.models} (estimate)", f"PSNR {demo.psnr_result:.1f} dB"),
+            _panel(demo.reference, "Reference: widefield without noise"),
+            _panel(demo.sim, "What SIM would show"),
+        ],
+        area=area,
+        unit=demo.noisy.units[-1],
+        enlarge=part,
+        zoom=Zoom.BELOW,
+        heading="A simulated field of view",
+        notes=f"All images are simulated. PSNR: whole image against {demo.truth}, and its range; widefield images are "
+        "enlarged bicubically for it.",
+    )
+    return save(figure, Path(folder) / FIGURE_NAME)
+
+
+def _panel(image: Image, title: str, *lines: str) -> Panel:
+    return Panel(pixels=np.asarray(image.data), place=_area(image), title=title, lines=lines)
+
+
+def _area(image: Image) -> Box:
+    """Return the outer edges of an image's pixels."""
+    (height, width), (down, across), (y, x) = image.data.shape, image.scale, image.translate
+    top, left = y - down / 2, x - across / 2
+    return Box(top=top, left=left, bottom=top + height * down, right=left + width * across)
 
 
 def save_images(demo: Demo, folder: str | Path) -> list[Path]:

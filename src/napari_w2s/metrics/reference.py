@@ -1,4 +1,7 @@
-"""Quality of an image against a reference of the same scene."""
+"""Quality of an image against a reference of the same scene.
+
+A pixel that is NaN in either image makes every number NaN: none is left out without a word. Cut such parts away first.
+"""
 
 from __future__ import annotations
 
