@@ -2,8 +2,10 @@
 
     python -m benchmarks.classical_denoisers W2S_ROOT [--json FILE]
 
-prints a Markdown table of PSNR against avg400 (8-bit range) and processor time on six images of FOVs 047-056. With
-``--sweep`` it tries out options on images of FOVs 001-046, from which the defaults were chosen.
+prints a Markdown table of PSNR against avg400 (8-bit range) and processor time on six images of FOVs 047-056, and for
+comparison the same of the networks, which learned from such images. ``--docs FILE`` writes the table of means over
+levels that the documentation has. With ``--sweep`` it tries out options on images of FOVs 001-046, from which the
+defaults were chosen.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ import torch
 from imageio.v3 import imread
 from torch import nn
 
-from napari_w2s._types import NOISY_LEVELS, InputError
+from napari_w2s._types import NOISY_LEVELS, W2SError
+from napari_w2s.engine.predict import predict
 from napari_w2s.metrics.reference import psnr
-from napari_w2s.models.classical.bm3d import VSTBM3D
-from napari_w2s.models.classical.nlm import VSTNonLocalMeans
+from napari_w2s.models.builtin import default_registry
 from napari_w2s.models.classical.pure_let import PureLet
 from napari_w2s.models.classical.total_variation import VSTTotalVariation
 from napari_w2s.models.classical.wavelet import VSTWavelet
@@ -34,13 +36,11 @@ from napari_w2s.models.classical.wavelet import VSTWavelet
 HELD_OUT = ("047_0", "048_1", "050_2", "052_0", "054_1", "056_2")
 TRAINING = ("003_0", "014_2", "020_1", "033_2", "038_1", "044_0")
 
-DEFAULTS: Mapping[str, Callable[[], nn.Module]] = {
-    "vst-nlm": VSTNonLocalMeans,
-    "vst-bm3d": VSTBM3D,
-    "pure-let": PureLet,
-    "vst-tv": VSTTotalVariation,
-    "vst-wavelet": VSTWavelet,
-}
+Denoise = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
+"""A frame in, the restored frame out."""
+
+DEFAULTS = ("vst-bm3d", "vst-epll", "pure-let", "vst-nlm", "vst-wavelet", "vst-tv", "w2s-denoise", "dncnn-{level}")
+"""Registered models; ``{level}`` is the averaging level of the image."""
 
 SWEEP: Mapping[str, Callable[[], nn.Module]] = {
     **{f"pure-let, {levels} levels": partial(PureLet, levels) for levels in (2, 3, 4, 5)},
@@ -70,8 +70,19 @@ def denoise(network: nn.Module, noisy: npt.NDArray[Any]) -> npt.NDArray[np.float
     return result
 
 
+def with_options(make: Callable[[], nn.Module]) -> Denoise:
+    """Return a method with options of its own."""
+    return partial(denoise, make())
+
+
+def registered(model: str, level: str, root: Path) -> Denoise:
+    """Return a registered model as a user runs it."""
+    loaded = default_registry().load(model.format(level=level), weights=root / "net_data")
+    return partial(predict, loaded)
+
+
 def measure(
-    root: Path, methods: Mapping[str, Callable[[], nn.Module]], level: str, names: tuple[str, ...]
+    root: Path, methods: Mapping[str, Callable[[], Denoise]], level: str, names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """PSNR and processor seconds of every method on every image; the first row is that of the noisy images."""
     noisy = {name: imread(root / "data/train" / level / f"{name}.png") for name in names}
@@ -80,17 +91,17 @@ def measure(
     rows: list[dict[str, Any]] = [{"method": "(noisy)", "level": level, "psnr": scores, "seconds": 0.0}]
     for method, make in methods.items():
         try:
-            network = make()
-        except InputError as error:
+            run = make()
+        except W2SError as error:
             print(f"{method} is left out: {error}")
             continue
         scores, seconds = {}, []
         for name in names:
             start = time.process_time()
-            result = denoise(network, noisy[name])
+            result = run(noisy[name])
             seconds.append(time.process_time() - start)
             scores[name] = psnr(clean[name], result, data_range=255)
-        rows.append({"method": method, "level": level, "psnr": scores, "seconds": min(seconds)})
+        rows.append({"method": method.format(level="avgN"), "level": level, "psnr": scores, "seconds": min(seconds)})
     return rows
 
 
@@ -104,6 +115,27 @@ def table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
+def docs_table(rows: list[dict[str, Any]], levels: list[str]) -> str:
+    """Markdown of the means: a row per method, best at the first level first, and a column per level."""
+    means = {(row["method"], row["level"]): mean(row["psnr"].values()) for row in rows}
+    seconds = {row["method"]: row["seconds"] for row in rows if row["level"] == levels[0]}
+    order = sorted(seconds, key=lambda method: -means[method, levels[0]])
+    lines = [f"| PSNR (dB) | {' | '.join(levels)} | processor time (s) |", "|---" + "|---:" * (len(levels) + 1) + "|"]
+    for method in order:
+        figures = " | ".join(f"{means[method, level]:.2f}" for level in levels)
+        time_of = f"{seconds[method]:.2f}" if seconds[method] else ""
+        lines.append(f"| {f'`{method}`' if time_of else 'noisy'} | {figures} | {time_of} |")
+    lines += [
+        "",
+        f"Means over {len(HELD_OUT)} images of 512 x 512 pixels ({', '.join(HELD_OUT)}), 8-bit release, range 255, "
+        "against avg400; noise estimated from the noisy image alone. Processor time is that of one image at the first "
+        "level. "
+        "avgN stands for the network of that level. Made by `python -m benchmarks.classical_denoisers W2S_ROOT --docs "
+        "docs/denoisers-table.md`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", type=Path, help="folder with data/train")
@@ -111,11 +143,22 @@ def main() -> None:
     parser.add_argument("--sweep", action="store_true", help="try out options on FOVs 001-046")
     parser.add_argument("--levels", nargs="+", choices=[str(level) for level in NOISY_LEVELS], default=["avg1"])
     parser.add_argument("--only", help="only methods whose name begins with this")
+    parser.add_argument("--docs", type=Path, help="also write the documentation's table, of all levels, to this file")
     arguments = parser.parse_args()
-    methods, names = (SWEEP, TRAINING) if arguments.sweep else (DEFAULTS, HELD_OUT)
-    methods = {name: make for name, make in methods.items() if name.startswith(arguments.only or "")}
-    rows = [row for level in arguments.levels for row in measure(arguments.root, methods, level, names)]
+    names = TRAINING if arguments.sweep else HELD_OUT
+    levels = [str(level) for level in NOISY_LEVELS] if arguments.docs else arguments.levels
+    rows: list[dict[str, Any]] = []
+    for level in levels:
+        methods: dict[str, Callable[[], Denoise]]
+        if arguments.sweep:
+            methods = {name: partial(with_options, make) for name, make in SWEEP.items()}
+        else:
+            methods = {name: partial(registered, name, level, arguments.root) for name in DEFAULTS}
+        chosen = {name: make for name, make in methods.items() if name.startswith(arguments.only or "")}
+        rows += measure(arguments.root, chosen, level, names)
     print(table(rows, names))
+    if arguments.docs:
+        arguments.docs.write_text(docs_table(rows, levels))
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
 
