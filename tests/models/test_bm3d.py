@@ -14,6 +14,7 @@ import torch
 from scipy import ndimage
 
 from napari_w2s._types import InputError
+from napari_w2s.data.simulate import simulate_fov
 from napari_w2s.models.classical.bm3d import VSTBM3D, build
 
 
@@ -147,3 +148,40 @@ def test_the_real_package_takes_saturated_and_negative_pixels() -> None:
     result = denoise(noisy)
     assert np.isfinite(result).all()
     assert result.mean() == pytest.approx(noisy.mean(), abs=1.0)
+
+
+def cell() -> np.ndarray:
+    """A piece of a simulated cell, from 100 to 200."""
+    clean = simulate_fov(11, 1, 128).clean[30:94, 30:94].astype(float)
+    return 100 + 100 * (clean - clean.min()) / np.ptp(clean)
+
+
+@pytest.mark.usefixtures("real")
+def test_on_gaussian_noise_it_is_what_the_package_is_by_itself() -> None:
+    """Which is told the noise that is measured here."""
+    import bm3d
+
+    clean, sigma = cell(), 6.0
+    noisy = clean + sigma * np.random.default_rng(0).standard_normal(clean.shape)
+    ours, theirs = denoise(noisy.astype(np.float32)), bm3d.bm3d(noisy, sigma)
+    assert np.sqrt(np.mean((ours - theirs) ** 2)) < 0.03 * sigma
+    assert np.mean((ours - clean) ** 2) == pytest.approx(np.mean((theirs - clean) ** 2), rel=0.05)
+
+
+@pytest.mark.usefixtures("real")
+def test_on_poisson_noise_it_is_the_package_between_textbook_transforms() -> None:
+    import bm3d
+
+    clean, gain, read = cell(), 2.0, 3.0
+    rng = np.random.default_rng(0)
+    noisy = (gain * rng.poisson(clean / gain) + read * rng.standard_normal(clean.shape)).astype(np.float32)
+    transform = build(None).frame_context(noisy)
+    assert transform.gain == pytest.approx(gain, rel=0.5)
+
+    def stable(z: Any) -> Any:
+        return 2 / transform.gain * np.sqrt(transform.gain * z + 0.375 * transform.gain**2 + transform.offset_variance)
+
+    smooth = bm3d.bm3d(stable(noisy), 1.0) - stable(transform.reference)
+    # Where 0 lies makes a little difference to the filter.
+    difference = denoise(noisy) - transform.inverse(smooth)
+    assert np.sqrt(np.mean(difference**2)) < 0.03 * np.std(noisy - clean)

@@ -6,16 +6,21 @@ import copy
 import pickle
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 
+import numpy as np
 import pytest
 import torch
 from torch import fx, nn
+from w2s_networks import awake, image, measured_reach
 
-from napari_w2s._types import Task, WeightsError
+from napari_w2s._types import Task
+from napari_w2s.data.simulate import simulate_fov
+from napari_w2s.engine.predict import predict
+from napari_w2s.engine.prepare import prepare
 from napari_w2s.models.architectures import ARCHITECTURES, Architecture, Deferred
 from napari_w2s.models.builtin import BUILTIN, DEFAULT_MODELS, default_registry, packaged_unet
-from napari_w2s.models.descriptor import ModelDescriptor, Normalization, WeightsPlace
+from napari_w2s.models.descriptor import ModelDescriptor, Normalization, RestorationModel, WeightsPlace
 
 # The packaged ones also where their weights are not there.
 ALL = tuple({d.name: d for d in (*packaged_unet("0" * 64), *BUILTIN)}.values())
@@ -29,7 +34,11 @@ ONE_OF_EACH = {
 }
 METHODS = [pytest.param(d, id="-".join(filter(None, key))) for key, d in sorted(ONE_OF_EACH.items())]
 WITH_WEIGHTS = [param for param in METHODS if param.values[0].weights is not None]
-_STRIP = 8
+PLAIN_TORCH = [param for param in METHODS if not param.values[0].frame_context]
+PRECISIONS = {torch.float64: 1e-5, torch.float16: 0.01, torch.bfloat16: 0.06}
+"""How far from what single precision answers, as a share of the greatest pixel."""
+
+CPU = torch.device("cpu")
 _WIDE = 32
 SIZES = [(1, 1), (1, 7), (7, 1), (13, 17)]
 
@@ -38,15 +47,7 @@ SIZES = [(1, 1), (1, 7), (7, 1), (13, 17)]
 def random_state(architecture: str) -> dict[str, torch.Tensor]:
     """Weights of an architecture at its light size, none of its layers at rest."""
     torch.manual_seed(0)
-    made = ARCHITECTURES[architecture].create(**ARCHITECTURES[architecture].light)
-    for module in made.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.1, 0.4)
-            nn.init.uniform_(module.running_mean, -0.1, 0.1)
-        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not module.weight.any():
-            nn.init.kaiming_normal_(module.weight)
-    return made.state_dict()
+    return awake(ARCHITECTURES[architecture].create(**ARCHITECTURES[architecture].light)).state_dict()
 
 
 @cache
@@ -62,16 +63,20 @@ def network_of(descriptor: ModelDescriptor) -> nn.Module:
 
 def image_for(descriptor: ModelDescriptor) -> torch.Tensor:
     height, width = (-(-n // descriptor.size_multiple) * descriptor.size_multiple for n in (13, 17))
-    return torch.rand(1, 1, height, width)
+    return image(1, 1, height, width)
+
+
+def context_of(descriptor: ModelDescriptor, network: nn.Module) -> tuple[object, ...]:
+    """What a model that measures the whole frame is given beside it: of a flat one, with noise."""
+    if not descriptor.frame_context:
+        return ()
+    frame = 100 + 5 * torch.randn(64, 64, generator=torch.Generator().manual_seed(1))
+    return (network.frame_context(frame.numpy()),)
 
 
 def call(descriptor: ModelDescriptor, batch: torch.Tensor) -> torch.Tensor:
     network = network_of(descriptor)
-    if not descriptor.frame_context:
-        return network(batch)
-    torch.manual_seed(1)
-    frame = 100 + 5 * torch.randn(64, 64)
-    return network(batch, network.frame_context(frame.numpy()))
+    return network(batch, *context_of(descriptor, network))
 
 
 @pytest.mark.parametrize("descriptor", MODELS)
@@ -142,10 +147,11 @@ def test_batches_are_treated_one_by_one(descriptor: ModelDescriptor) -> None:
     with torch.inference_mode():
         together = call(descriptor, batch)
         alone = torch.cat([call(descriptor, batch[i : i + 1]) for i in range(3)])
+        again = call(descriptor, batch)
         # torch's pixel_unshuffle leaves an empty batch as it is.
         nothing = call(descriptor, batch[:0]) if descriptor.size_multiple == 1 else together[:0]
-    size = float(together.abs().max())
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-3 * size)
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5 * float(together.abs().max()))
+    assert torch.equal(again, together)
     assert not torch.equal(together[0], together[1])
     assert torch.equal(batch, before)
     assert nothing.shape == (0, *together.shape[1:])
@@ -154,32 +160,21 @@ def test_batches_are_treated_one_by_one(descriptor: ModelDescriptor) -> None:
 def measured_receptive_field(descriptor: ModelDescriptor) -> int:
     """Width of the square of input pixels that the output pixels of one input pixel depend on."""
     assert descriptor.receptive_field is not None
-    multiple, scale = descriptor.size_multiple, descriptor.scale
-    edge = -(-(descriptor.receptive_field + 8) // multiple) * multiple
-    # For a network a strip will do, and where it pools, the pixel is the last one of a pooled cell.
-    width = max(multiple, _STRIP) if ARCHITECTURES[descriptor.architecture].has_weights else edge
-    row, column = (n // 2 // multiple * multiple + multiple - 1 for n in (edge, width))
-    block = (..., slice(row * scale, (row + 1) * scale), slice(column * scale, (column + 1) * scale))
-    generator = torch.Generator().manual_seed(3)
-    x = torch.rand(1, 1, edge, width, generator=generator, dtype=torch.float64)
-    if ARCHITECTURES[descriptor.architecture].has_weights or not descriptor.frame_context:
-        network = copy.deepcopy(network_of(descriptor)).double()
-        x.requires_grad_()
-        network(x)[block].sum().backward()
-        touched = x.grad[0, 0] != 0
-    else:
-        touched = torch.zeros(edge, edge, dtype=torch.bool)
-        # Along a row and a diagonal: a square's sides and corners.
-        for line in ([(row, k) for k in range(edge)], [(k, k) for k in range(edge)]):
-            for i, k in line:
-                changed = x.clone()
-                changed[..., i, k] += 0.5
-                # About as rough as the noise of the frame in `call`.
-                difference = call(descriptor, 100 + 20 * changed)[block] - call(descriptor, 100 + 20 * x)[block]
-                touched[i, k] = bool(difference.abs().max() > 1e-9)
-    rows = touched.any(1).nonzero()
-    columns = touched.any(0).nonzero()
-    return 2 * int(max(row - rows.min(), rows.max() - row, column - columns.min(), columns.max() - column)) + 1
+    if not descriptor.frame_context:
+        return measured_reach(copy.deepcopy(network_of(descriptor)).double())
+    edge = descriptor.receptive_field + 8
+    middle = edge // 2
+    x = image(1, 1, edge, edge).double()
+    before = call(descriptor, 100 + 20 * x)[..., middle, middle]
+    reach = 0
+    # Along a row and a diagonal: a square's sides and corners.
+    for i, k in [*((middle, k) for k in range(edge)), *((k, k) for k in range(edge))]:
+        changed = x.clone()
+        changed[..., i, k] += 0.5
+        # About as rough as the noise of the frame in `call`.
+        if float((call(descriptor, 100 + 20 * changed)[..., middle, middle] - before).abs()) > 1e-9:
+            reach = max(reach, abs(k - middle))
+    return 2 * reach + 1
 
 
 @pytest.mark.parametrize("descriptor", METHODS)
@@ -226,57 +221,44 @@ def test_state_dict_round_trip(descriptor: ModelDescriptor) -> None:
     assert torch.equal(again(batch), network(batch))
 
 
-@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
-def test_built_network_owns_its_weights(descriptor: ModelDescriptor) -> None:
-    state = {key: value.clone() for key, value in network_of(descriptor).state_dict().items()}
-    network = descriptor.build(state)
-    batch = torch.rand(1, 1, 8, 8)
-    before = network(batch)
-    for value in state.values():
-        value.zero_()
-    assert torch.equal(network(batch), before)
-
-
-@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
-def test_float16_weights_become_float32(descriptor: ModelDescriptor) -> None:
-    state = {
-        key: value.half() if value.is_floating_point() else value
-        for key, value in network_of(descriptor).state_dict().items()
-    }
-    network = descriptor.build(state)
-    assert {p.dtype for p in network.parameters()} == {torch.float32}
-
-
-@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
-@pytest.mark.parametrize("change", ["lost", "added", "reshaped", "nan", "integers"])
-def test_weights_that_do_not_fit_are_refused(descriptor: ModelDescriptor, change: str) -> None:
-    state = dict(network_of(descriptor).state_dict())
-    key = [k for k in state if k.endswith("weight")][-1]
-    if change == "lost":
-        del state[key]
-    elif change == "added":
-        state["extra.weight"] = torch.zeros(3)
-    elif change == "reshaped":
-        state[key] = state[key][..., :0]
-    elif change == "nan":
-        state[key] = torch.full_like(state[key], float("nan"))
-    else:
-        state[key] = state[key].to(torch.int32)
-    with pytest.raises(WeightsError, match=ARCHITECTURES[descriptor.architecture].title):
-        descriptor.build(state)
-
-
-@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
-def test_no_weights_and_foreign_weights_are_refused(descriptor: ModelDescriptor) -> None:
-    title = ARCHITECTURES[descriptor.architecture].title
-    with pytest.raises(WeightsError, match=title):
-        descriptor.build(None)
-    with pytest.raises(WeightsError, match=r"encoder\.weight"):
-        descriptor.build({"encoder.weight": torch.zeros(3, 3)})
-
-
-@pytest.mark.parametrize("descriptor", WITH_WEIGHTS)
-def test_network_can_be_traced(descriptor: ModelDescriptor) -> None:
+@pytest.mark.parametrize("descriptor", METHODS)
+def test_network_survives_pickling_and_copying(descriptor: ModelDescriptor) -> None:
     network = network_of(descriptor)
-    batch = image_for(descriptor)
-    torch.testing.assert_close(fx.symbolic_trace(network)(batch), network(batch), rtol=0, atol=0)
+    batch, context = image_for(descriptor), context_of(descriptor, network)
+    for twin in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
+        assert torch.equal(twin(batch, *context), network(batch, *context))
+
+
+@pytest.mark.parametrize("descriptor", METHODS)
+def test_tiles_make_up_the_whole(descriptor: ModelDescriptor) -> None:
+    """Where the whole frame counts, that is true as long as it is no larger than the tile that the model states."""
+    model = RestorationModel(descriptor, network_of(descriptor))
+    frame = simulate_fov(3, 1, 128).frames([0])[0, 20:77, 30:90]
+    exact = partial(predict, model, frame, device="cpu", precision="float32")
+    whole = exact(tile=max(frame.shape))
+    assert whole.shape == tuple(n * descriptor.scale for n in frame.shape)
+    assert descriptor.receptive_field is not None or descriptor.blended_tile >= max(frame.shape)
+    for tiled in (exact(), *([exact(tile=24)] if descriptor.receptive_field is not None else ())):
+        np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5 * np.ptp(whole))
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("descriptor", PLAIN_TORCH)
+def test_other_precisions_stay_close(descriptor: ModelDescriptor, dtype: torch.dtype) -> None:
+    """Methods that measure the whole frame compute in single precision, whatever is asked for."""
+    network, batch = network_of(descriptor), image_for(descriptor)
+    expected = network(batch)
+    answer = copy.deepcopy(network).to(dtype)(batch.to(dtype))
+    assert answer.dtype == dtype
+    most = PRECISIONS[dtype] * float(expected.abs().max())
+    torch.testing.assert_close(answer.float(), expected, rtol=0, atol=most)
+    if dtype != torch.float64:
+        torch.testing.assert_close(prepare(network, CPU, dtype)(batch).float(), expected, rtol=0, atol=most)
+
+
+@pytest.mark.parametrize("descriptor", PLAIN_TORCH)
+def test_network_can_be_traced_and_exported(descriptor: ModelDescriptor) -> None:
+    network, batch = network_of(descriptor), image_for(descriptor)
+    expected = network(batch)
+    assert torch.equal(fx.symbolic_trace(network)(batch), expected)
+    torch.testing.assert_close(torch.export.export(network, (batch,)).module()(batch), expected)

@@ -11,6 +11,7 @@ import torch
 from scipy import ndimage
 
 from napari_w2s.data.noise import NoiseEstimate, estimate_noise
+from napari_w2s.data.simulate import simulate_fov
 from napari_w2s.models.classical import haar, pure_let_risk
 from napari_w2s.models.classical.pure_let import LetFit, PureLet, build
 from napari_w2s.models.classical.pure_let_risk import PARTS, PLAIN_GAINS, PoissonGaussian, risk_estimate
@@ -96,6 +97,17 @@ def test_the_estimated_risk_is_the_true_one(gain: float, read: float, ground: fl
         pairs.append((risk_estimate(frame, noise, 4).at(gains), true))
     estimated, true = np.mean(pairs, axis=0)
     assert estimated == pytest.approx(true, rel=0.02)
+
+
+@pytest.mark.parametrize(("channel", "gain", "read"), [(0, 0.001, 0.01), (1, 0.02, 0.02), (2, 0.2, 0.05)])
+def test_the_risk_of_one_simulated_frame_is_told_within_a_fiftieth(channel: int, gain: float, read: float) -> None:
+    clean = simulate_fov(11, channel).clean.astype(float)
+    clean = (clean - clean.min()) / np.ptp(clean)
+    frame = noisy(clean, gain, read)
+    noise = PoissonGaussian.poisson(gain, 0.0, read**2, gain * float(np.median(clean)) + read**2)
+    gains = np.tile([0.5, 0.8, 1.0], (4, 3, 1))
+    true = squared_error(clean, apply(frame, noise, gains), pure_let_risk.border(clean.shape, 4))
+    assert risk_estimate(frame, noise, 4).at(gains) == pytest.approx(true, rel=0.02)
 
 
 def test_behind_an_electron_multiplier_a_count_is_half_of_the_gain() -> None:

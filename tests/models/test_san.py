@@ -1,17 +1,14 @@
-"""SAN: its two attentions, what it answers, and how it is rebuilt from its weights."""
+"""SAN: its keys, and its two attentions."""
 
 from __future__ import annotations
 
-import copy
 from itertools import product
-from typing import Any
 
 import pytest
 import torch
-from torch import fx, nn
+from torch import nn
+from w2s_networks import image, shapes_of, tiny
 
-from napari_w2s._types import WeightsError
-from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.networks import san
 from napari_w2s.models.networks.san_attention import (
     MOST,
@@ -21,37 +18,11 @@ from napari_w2s.models.networks.san_attention import (
     covariance_root,
     regional_attention,
 )
-from napari_w2s.models.state_dict import canonical
-
-SMALL = {"features": 8, "groups": 2, "blocks": 2, "reduction": 4}
-
-
-def made(**options: int) -> san.SAN:
-    """Return a small network none of whose parts is at rest."""
-    torch.manual_seed(0)
-    network = san.create(**{**SMALL, **options}).eval()
-    nn.init.normal_(network.non_local.non_local.W.weight, std=0.5)
-    nn.init.constant_(network.gamma, 0.3)
-    return network
-
-
-def image(*shape: int) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(1))
-
-
-def test_numbers_of_parameters() -> None:
-    with torch.device("meta"):
-        full, light = san.create(), san.create(**ARCHITECTURES["san"].light)
-    assert sum(p.numel() for p in full.parameters()) == 15_672_426
-    assert sum(p.numel() for p in light.parameters()) == 298_270
-    assert full.training
-    assert full.receptive_field is None
 
 
 def test_names_and_shapes_of_the_authors() -> None:
-    with torch.device("meta"):
-        state = san.create().state_dict()
-    shapes = {
+    shapes = shapes_of("san")
+    expected = {
         "gamma": (1,),
         "head.0.weight": (64, 1, 3, 3),
         "RG.19.rcab.9.conv_first.0.weight": (64, 64, 3, 3),
@@ -66,8 +37,8 @@ def test_names_and_shapes_of_the_authors() -> None:
         "tail.0.0.weight": (256, 64, 3, 3),
         "tail.1.weight": (1, 64, 3, 3),
     }
-    assert {key: tuple(state[key].shape) for key in shapes} == shapes
-    assert len(state) == 1 + 2 + 20 * 2 * (20 + 2 + 1) + 8 + 4
+    assert {key: shapes[key] for key in expected} == expected
+    assert len(shapes) == 1 + 2 + 20 * 2 * (20 + 2 + 1) + 8 + 4
 
 
 UNUSED = {
@@ -80,17 +51,11 @@ UNUSED = {
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"features": 3, "groups": 1, "blocks": 1, "channels": 2}], ids=str)
-def test_rebuilt_from_its_weights_alone(options: dict[str, int]) -> None:
-    network = made(**options)
-    weights = {**network.state_dict(), **{key: torch.rand(shape) for key, shape in UNUSED.items()}}
-    saved, _ = canonical({"model": {f"module.{key}": value for key, value in weights.items()}})
-    again = san.build(saved)
-    x = image(2, options.get("channels", 1), 7, 9)
-    assert torch.equal(again(x), network(x))
+def test_weights_that_the_authors_do_not_use_are_left_aside() -> None:
+    network = tiny("san")
+    unused = {key: torch.rand(shape) for key, shape in UNUSED.items()}
+    again = san.build({**network.state_dict(), **unused})
     assert list(again.state_dict()) == list(network.state_dict())
-    assert not again.training
-    assert not any(p.requires_grad for p in again.parameters())
 
 
 def test_covariance_root_is_a_root() -> None:
@@ -196,93 +161,12 @@ def test_second_order_attention_weighs_channels() -> None:
     torch.testing.assert_close(flat[..., 0, 0], block.conv_du(torch.zeros(1, 4, 1, 1))[..., 0, 0])
 
 
-def test_every_pixel_depends_on_the_whole_frame() -> None:
-    network = made().double()
-    x = torch.rand(1, 1, 6, 90, dtype=torch.double, requires_grad=True)
-    network(x)[..., 0].sum().backward()
-    assert x.grad[0, 0].ne(0).all()
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 1), (2, 2), (13, 17)], ids=str)
-def test_any_size_is_doubled(size: tuple[int, int]) -> None:
-    result = made()(image(1, 1, *size))
-    assert result.shape == (1, 1, 2 * size[0], 2 * size[1])
-    assert torch.isfinite(result).all()
-
-
-def test_batches_and_repeated_calls() -> None:
-    network = made()
-    x = image(3, 1, 9, 8) * torch.tensor([0.1, 1.0, 3.0]).reshape(3, 1, 1, 1)
-    before = x.clone()
-    result = network(x)
-    assert torch.equal(network(x), result)
-    assert torch.equal(x, before)
-    alone = torch.cat([network(x[i : i + 1]) for i in range(3)])
-    torch.testing.assert_close(alone, result, rtol=1e-4, atol=1e-5)
-    assert network(x[:0]).shape == (0, 1, 18, 16)
-
-
-def test_lower_precision_is_close() -> None:
-    network = made()
-    x = image(1, 1, 16, 16)
-    result = network(x)
-    rough = copy.deepcopy(network).bfloat16()(x.bfloat16())
-    assert rough.dtype == torch.bfloat16
-    torch.testing.assert_close(rough.float(), result, rtol=0, atol=0.02)
-    exact = copy.deepcopy(network).double()(x.double()).float()
-    torch.testing.assert_close(exact, result, rtol=1e-4, atol=1e-5)
-
-
-def test_traced_and_exported() -> None:
-    network = made(groups=1, blocks=1)
+def test_exported_with_its_quarters() -> None:
+    network = tiny("san", groups=1, blocks=1)
     x = image(2, 1, 9, 8)
-    assert torch.equal(fx.symbolic_trace(network)(x), network(x))
     fixed = torch.export.export(network, (image(1, 1, 3, 1),)).module()
     torch.testing.assert_close(fixed(x[:1, :, :3, :1]), network(x[:1, :, :3, :1]))
     # From 8 pixels on, of which a quarter has more than one after pooling, the graph is the same for every size.
     exported = torch.export.export(network, (x,), dynamic_shapes=({2: torch.export.Dim.AUTO},)).module()
     for shape in ((2, 1, 9, 8), (2, 1, 18, 8)):
         torch.testing.assert_close(exported(image(*shape)), network(image(*shape)))
-
-
-def test_gradients_reach_every_weight() -> None:
-    network = made(features=32, reduction=8).train()
-    network(image(2, 1, 8, 8)).square().sum().backward()
-    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
-
-
-BROKEN: dict[str, dict[str, Any]] = {
-    "lost": {"RG.1.conv_last.bias": None},
-    "lost first": {"head.0.weight": None},
-    "lost share-source skip": {"gamma": None},
-    "no groups": {"RG.0.soca.conv_du.0.weight": None},
-    "no attention": {"non_local.non_local.theta.weight": None},
-    "added": {"extra.weight": torch.zeros(3)},
-    "mean shift": {"sub_mean.weight": torch.ones(1, 1, 1, 1)},
-    "a group too many": {"RG.2.conv_last.weight": torch.zeros(8, 8, 3, 3)},
-    "far block": {"RG.0.rcab.99999999.conv_first.0.weight": torch.zeros(8, 8, 3, 3)},
-    "for other pixels": {"tail.0.0.weight": torch.zeros(72, 8, 3, 3)},
-    "huge": {"head.0.weight": torch.zeros(1).expand(2**22, 1, 3, 3)},
-    "not finite": {"gamma": torch.tensor([float("nan")])},
-    "integers": {"gamma": torch.zeros(1, dtype=torch.int32)},
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_weights_that_do_not_fit_are_refused(case: str) -> None:
-    changed = {**made().state_dict(), **BROKEN[case]}
-    with pytest.raises(WeightsError, match=san.ARCHITECTURE):
-        san.build({key: value for key, value in changed.items() if value is not None})
-
-
-def test_no_weights_and_foreign_weights_are_refused() -> None:
-    with pytest.raises(WeightsError, match=san.ARCHITECTURE):
-        san.build(None)
-    with pytest.raises(WeightsError, match=r"encoder\.weight"):
-        san.build({"encoder.weight": torch.zeros(3, 3)})
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_numbers_that_make_no_network(name: str) -> None:
-    with pytest.raises(ValueError, match="at least"):
-        made(**{name: 0})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_w2s._types import WeightsError
@@ -18,6 +19,7 @@ _WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 _LIGHTNING_MARK = "pytorch-lightning_version"
 _LIGHTNING_PREFIXES = ("network.", "model.", "net.")
 _SHOWN = 4
+_FAR_MORE, _FEW = 4, 256
 _MAX_NESTING = 8
 
 
@@ -72,7 +74,8 @@ def fit(make: Callable[[], _Network], state: Mapping[str, Any], architecture: st
     Parameters
     ----------
     make : callable
-        Returns the network. It is called where tensors take no memory, so that forged shapes cost nothing.
+        Returns the network. It is called where tensors take no memory, and stopped when it makes far more weights than
+        `state` has, so that neither forged shapes nor forged names cost anything.
     state : mapping of str to torch.Tensor
         Not shared with the network afterwards.
     architecture : str
@@ -91,8 +94,11 @@ def fit(make: Callable[[], _Network], state: Mapping[str, Any], architecture: st
     import torch
 
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _at_most(_FAR_MORE * len(state) + _FEW):
             network = make()
+    except _TooManyError as error:
+        reason = f"their names ask for a network of far more than these {len(state)} weights"
+        raise mismatch(architecture, state, reason=reason) from error
     except RuntimeError as error:
         raise mismatch(architecture, state, reason=f"their sizes make no network ({error})") from error
     own = network.state_dict()
@@ -102,7 +108,7 @@ def fit(make: Callable[[], _Network], state: Mapping[str, Any], architecture: st
     unexpected = [key for key in state if key not in own]
     if missing or unexpected:
         raise mismatch(architecture, state, missing=missing, unexpected=unexpected)
-    loaded: dict[str, torch.Tensor] = {**counters}
+    # All shapes before any values: one tensor that is spread out from a single number may fit, and take long to read.
     for key, value in state.items():
         if tuple(value.shape) != tuple(own[key].shape):
             reason = f"{key} is {_shape(value)}, expected {_shape(own[key])}"
@@ -110,6 +116,8 @@ def fit(make: Callable[[], _Network], state: Mapping[str, Any], architecture: st
         real = own[key].is_floating_point()
         if value.layout != torch.strided or value.is_complex() or (real and not value.is_floating_point()):
             raise mismatch(architecture, state, reason=f"{key} is a {value.layout} tensor of {value.dtype}")
+    loaded: dict[str, torch.Tensor] = {**counters}
+    for key, value in state.items():
         if not bool(torch.isfinite(value).all()):
             raise WeightsError(
                 f"the weights of {architecture} hold NaN or infinity in {key}: "
@@ -176,6 +184,28 @@ def require_shape(state: Mapping[str, Any], key: str, ndim: int, architecture: s
     if len(shape) != ndim or 0 in shape:
         raise mismatch(architecture, state, reason=f"{key} is {shape}, expected {ndim} axes")
     return shape
+
+
+class _TooManyError(Exception):
+    """More weights were made than were allowed."""
+
+
+def _at_most(most: int) -> AbstractContextManager[Any]:
+    """Stop, with `_TooManyError`, whatever makes more weights than that in this thread."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Bound(TorchFunctionMode):
+        made = 0
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            # What torch's layers make their weights with.
+            self.made += func is torch.empty
+            if self.made > most:
+                raise _TooManyError
+            return func(*args, **(kwargs or {}))
+
+    return Bound()
 
 
 def _some(keys: Collection[str]) -> str:
