@@ -95,6 +95,21 @@ class TestFields:
         assert field.intensity_range == (0.0, 255.0)
         assert data.doubts == ()
 
+    def test_a_single_place_is_named_as_the_layer_is(self):
+        data = {"4f1c-a": structure(0, 2)[0], "9b2d-b": structure(0, 2)[1]}
+        images = {key: image("cells", pixels) for key, pixels in data.items()}
+        materials = [Material(key, "cells", one.data.shape, one.axes) for key, one in images.items()]
+        pairing = pair(materials, list(data), NO_LAYER, NO_LAYER)
+        # Two layers of one name are two groups.
+        assert pairing.groups == 2
+        choice = TrainChoice(
+            learn=Learn.IMAGES, task=Task.DENOISE, name="mine", scenes=pairing.scenes[:1], device="cpu"
+        )
+        read = read_fields(choice, recipe(choice, images), images)
+        (text,) = (text for text in read.notes + read.doubts if "The validation set" in text)
+        assert "The validation set is the training set (cells for one)" in text
+        assert "4f1c-a" not in text
+
     def test_super_resolution_is_given_the_clean_image(self):
         images = w2s_images()
         choice = of_layers(images, Task.SR)
@@ -168,6 +183,12 @@ class TestRecipe:
         first.mkdir()
         assert folder_of(choice, now).name == "2024-05-06 07.08.09 mine (2)"
         assert folder_of(replace(choice, folder=""), now).parent == tmp_path / "data" / "runs"
+
+    def test_variables_in_its_path_are_put_in(self, tmp_path: Path, monkeypatch):
+        monkeypatch.setenv("RUNS_HERE", str(tmp_path))
+        choice = TrainChoice(learn=Learn.W2S, task=Task.JDSR, name="mine", folder="$RUNS_HERE/runs")
+        folder = folder_of(choice, datetime.now())
+        assert folder.parent == tmp_path / "runs"
 
     def test_devices_are_said_as_lightning_does(self):
         assert hardware("cpu") == {"accelerator": "cpu", "devices": 1}

@@ -105,7 +105,7 @@ def test_every_weight_learns(name: str) -> None:
     assert [key for key, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()] == []
 
 
-@pytest.mark.parametrize("name", [name for name, facts in NETWORKS.items() if facts.whole_frame_sizes])
+@pytest.mark.parametrize("name", [name for name, facts in NETWORKS.items() if facts.exports_any_size])
 def test_exported_for_any_size(name: str) -> None:
     network = tiny(name)
     batch, other = image(1, 1, EDGE, 2 * EDGE), image(1, 1, 3 * EDGE, EDGE)

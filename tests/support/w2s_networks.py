@@ -44,8 +44,8 @@ class Facts:
         Pattern of the error for a tiny network with one of its numbers at 0; with ``{}`` for the number's name.
     optional : frozenset of str
         Keys that may be missing.
-    whole_frame_sizes : bool
-        True if an exported network serves frames of any size.
+    exports_any_size : bool
+        True if one exported network serves frames of any size.
     """
 
     tiny: Options
@@ -55,7 +55,7 @@ class Facts:
     learning: Options
     refusal: str = ""
     optional: frozenset[str] = frozenset()
-    whole_frame_sizes: bool = True
+    exports_any_size: bool = True
 
 
 NETWORKS: Mapping[str, Facts] = {
@@ -111,7 +111,7 @@ NETWORKS: Mapping[str, Facts] = {
         needs="head.0.weight",
         learning={"features": 32, "reduction": 8},
         refusal="at least",
-        whole_frame_sizes=False,
+        exports_any_size=False,
     ),
     "srfbn": Facts(
         tiny={"features": 4, "groups": 2, "steps": 3},

@@ -68,25 +68,30 @@ def test_validation_images_may_be_smaller_than_a_patch() -> None:
         check(Loaded([sound(1)], [w2s_fields.place_field("tiny", 6)]))
 
 
-@pytest.mark.parametrize("which", ["inputs", "denoised", "sim"])
-def test_constant_images_are_left_out(which: str) -> None:
+@pytest.mark.parametrize(
+    ("which", "what"), [("inputs", "avg1 image"), ("denoised", "clean image"), ("sim", "SIM image")]
+)
+def test_constant_images_are_left_out_by_name(which: str, what: str) -> None:
     flat = np.full((2 * EDGE,) * 2 if which == "sim" else (EDGE, EDGE), 7, np.uint16)
     of = loaded(sound(1), sound(2, **{which: {"avg1": flat} if which == "inputs" else flat}))
-    assert check(of) == ["1 field is left out with a constant image: field 2."]
+    assert check(of) == [f"1 field is left out with a constant image: field 2 ({what})."]
     assert [one.name for one in of.train] == ["field 1"]
 
 
 def test_nothing_but_constant_images_is_an_error() -> None:
     flat = np.zeros((EDGE, EDGE), np.uint8)
-    with pytest.raises(InputError, match="All images to learn from are constant, field 1 for one"):
+    said = r"Every field to learn from has a constant image, field 1 for one \(%s\)"
+    with pytest.raises(InputError, match=said % "avg1 image"):
         check(loaded(sound(1, inputs={"avg1": flat}), sound(2, inputs={"avg1": flat})))
+    with pytest.raises(InputError, match=said % "clean image"):
+        check(loaded(sound(1, denoised=flat), sound(2, denoised=flat)))
 
 
 def test_without_a_validation_image_left_training_images_are_judged_by_with_a_warning() -> None:
     of = Loaded([sound(1), sound(2)], [sound(3, inputs={"avg1": np.zeros((EDGE, EDGE))})])
     warnings = check(of)
     assert of.validation == of.train
-    assert "The validation set is the training set (group 1 for one)" in warnings[1]
+    assert "The validation set is the training set (field 1 for one)" in warnings[1]
 
 
 def test_a_shared_group_is_warned_of_once() -> None:
@@ -177,6 +182,26 @@ def test_a_clean_image_of_another_brightness_is_told_unless_it_is_matched() -> N
     of = loaded(sound(1), sound(2, denoised=20 * textured(2, EDGE)))
     assert "of another brightness than the noisy one in 1 field (field 2:" in check(of)[0]
     assert check(of, match_clean=True) == []
+
+
+@pytest.mark.parametrize("gap", [np.inf, -np.inf, np.nan])
+def test_brightness_is_that_of_finite_pixels(gap: float) -> None:
+    bright, noisy = 20 * textured(2, EDGE), textured(2, EDGE)
+    bright[3, 4] = noisy[5, 6] = gap
+    there = bright[np.isfinite(bright)]
+    warnings = check(loaded(sound(1), sound(2, denoised=bright, inputs={"avg1": noisy})))
+    (text,) = (text for text in warnings if "brightness" in text)
+    assert f"field 2: {there.mean():.4g} ± {there.std():.4g} against" in text
+    assert "inf" not in text
+    assert "nan" not in text
+    usual = textured(3, EDGE)
+    usual[3, 4] = gap
+    assert not any("brightness" in text for text in check(loaded(sound(1), sound(3, denoised=usual))))
+
+
+def test_advice_on_brightness_can_be_followed_without_a_recipe() -> None:
+    (text,) = check(loaded(sound(1), sound(2, denoised=20 * textured(2, EDGE))))
+    assert "Scale the clean image to the noisy one first. A recipe for napari-w2s train can also" in text
 
 
 def test_without_clean_images_only_the_noisy_ones_are_looked_at() -> None:

@@ -120,6 +120,18 @@ def test_numbers_are_read(text: str, numbers: tuple[int, ...]) -> None:
     assert parse_numbers(text) == numbers
 
 
+@pytest.mark.parametrize("text", ["1-99999999999", "10000", "5,9999-10000"])
+def test_numbers_that_no_field_of_view_has_are_refused_at_once(text: str) -> None:
+    with pytest.raises(InputError, match="goes beyond 9999"):
+        parse_numbers(text)
+
+
+def test_one_field_of_view_may_be_written_as_a_number() -> None:
+    assert toy_config(train=[{"fovs": 41}]).train[0].fovs == "41"
+    with pytest.raises(InputError, match="fovs: Input should be a valid string"):
+        toy_config(train=[{"fovs": True}])
+
+
 @pytest.mark.parametrize("text", ["a", "3-1", "-2", "1-", "1.5"])
 def test_what_names_no_numbers_is_said(text: str) -> None:
     with pytest.raises(InputError, match="does not name fields of view"):

@@ -277,6 +277,15 @@ def test_intensities_beyond_float32_are_refused_by_name() -> None:
         PatchMaker(w2s_fields.config(), [Field("bright", "g", {"avg1": image}, denoised=image)]).draw(0)
 
 
+def test_half_precision_images_are_standardised_like_others() -> None:
+    image = (900 * textured(5) / textured(5).max()).astype(np.float16)
+    half, whole = (
+        PatchMaker(w2s_fields.config(augmentation=PLAIN), [Field("h", "h", {"avg1": i}, denoised=i)]).draw(0)["noisy"]
+        for i in (image, image.astype(np.float32))
+    )
+    assert np.allclose(half, whole, atol=1e-3)
+
+
 def test_patches_of_noise_alone_have_even_targets() -> None:
     brightness = {"mean": 0.1, "std": 0.06, "slope": 0.06}
     config = w2s_fields.both(augmentation={**ALL, "empty": 1.0}, sim_brightness=brightness)

@@ -41,7 +41,7 @@ def test_what_is_held_back_depends_on_the_seed_alone() -> None:
 def test_a_single_group_is_judged_by_itself_with_a_warning() -> None:
     loaded = split(w2s_fields.config(), gathered("alone "))
     assert loaded.train == loaded.validation
-    assert "The validation set is the training set (alone  for one)" in loaded.warnings[0]
+    assert "The validation set is the training set (alone 0 for one)" in loaded.warnings[0]
 
 
 def test_given_validation_images_are_taken_and_shared_ones_are_warned_of(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +54,7 @@ def recipe(choice: TrainChoice, images: Mapping[str, Image]) -> TrainingConfig:
 def folder_of(choice: TrainChoice, now: datetime) -> Path:
     """Return the folder of a run: one of its own in the folder that was chosen, or in this package's for data."""
     if choice.folder:
-        home = Path(choice.folder).expanduser()
+        home = Path(os.path.expandvars(choice.folder)).expanduser()
     else:
         from platformdirs import user_data_path
 

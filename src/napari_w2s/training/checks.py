@@ -103,7 +103,7 @@ def _test_images(loaded: Loaded) -> list[str]:
 class _Seen:
     """What was seen in images."""
 
-    constant: list[Field] = field(default_factory=list)
+    constant: list[tuple[Field, str]] = field(default_factory=list)
     gaps: list[tuple[Field, float]] = field(default_factory=list)
     saturated: list[tuple[Field, float]] = field(default_factory=list)
 
@@ -117,17 +117,19 @@ def _look(loaded: Loaded, config: TrainingConfig, cache: FrameCache) -> list[str
             _see(seen, one, what, cache.read(image))
     warnings = []
     if seen.constant:
-        constant = list(dict.fromkeys(seen.constant))
+        constant: dict[Field, list[str]] = {}
+        for one, what in seen.constant:
+            constant.setdefault(one, []).append(what)
         if all(one in constant for one in loaded.train):
+            first, what = seen.constant[0]
             raise InputError(
-                f"All images to learn from are constant, {constant[0].name} for one: there is nothing to see in them. "
-                "Choose others."
+                f"Every field to learn from has a constant image, {first.name} for one ({what}): there is nothing to "
+                "see in it. Choose others."
             )
         for fields in (loaded.train, loaded.validation):
             fields[:] = [one for one in fields if one not in constant]
-        warnings.append(
-            f"{plural(len(constant), 'field is', 'fields are')} left out with a constant image: {_named(constant)}."
-        )
+        names = _named(list(constant), lambda one: f"{one.name} ({' and '.join(constant[one])})")
+        warnings.append(f"{plural(len(constant), 'field is', 'fields are')} left out with a constant image: {names}.")
     if seen.gaps:
         gaps = dict(seen.gaps)
         names = _named(list(gaps), lambda one: f"{one.name}, {100 * gaps[one]:.2g} %")
@@ -148,7 +150,7 @@ def _look(loaded: Loaded, config: TrainingConfig, cache: FrameCache) -> list[str
 def _needed(one: Field, config: TrainingConfig) -> Iterator[tuple[str, Any]]:
     """Yield the images of a field to look at: one input, and the targets that are read without much ado."""
     name = next(iter(inputs_of(config, one)))
-    yield name, one.inputs[name]
+    yield f"{name} image", one.inputs[name]
     if config.self_supervised is None:
         targets = {"clean image": one.denoised, "SIM image": one.sim}
         wanted = {"denoised": "clean image", "sim": "SIM image"}
@@ -170,7 +172,7 @@ def _see(seen: _Seen, one: Field, what: str, pixels: AnyArray) -> None:
             pixels = pixels[there]
     least, greatest = pixels.min(), pixels.max()
     if least == greatest:
-        seen.constant.append(one)
+        seen.constant.append((one, what))
     elif pixels.dtype.kind in "ui" and greatest == np.iinfo(pixels.dtype).max:
         share = float((pixels == greatest).mean())
         if share > _MOST_SATURATED:
@@ -230,16 +232,22 @@ def _of_other_brightness(pairs: Sequence[tuple[Field, AnyArray, AnyArray]]) -> l
     """Warn of clean images that are not on the intensity scale of the noisy ones."""
     found = {}
     for one, clean, noisy in pairs:
-        (mean, std), (own, spread) = ((np.nanmean(image), np.nanstd(image)) for image in (clean, noisy))
+        (mean, std), (own, spread) = _moments(clean), _moments(noisy)
         if abs(mean - own) > spread or std > _MOST_CONTRAST * spread:
             found[one] = f"{one.name}: {mean:.4g} ± {std:.4g} against {own:.4g} ± {spread:.4g}"
     if not found:
         return []
     return [
         f"The clean image is of another brightness than the noisy one in {plural(len(found), 'field', 'fields')} "
-        f"({_named(list(found), lambda one: found[one])}), and so would be what is restored. Give both on one scale, "
-        "or have them matched (match_clean)."
+        f"({_named(list(found), lambda one: found[one])}), and so would be what is restored. Scale the clean image to the "
+        "noisy one first. A recipe for napari-w2s train can also have them matched (match_clean: true)."
     ]
+
+
+def _moments(image: AnyArray) -> tuple[float, float]:
+    """Return mean and standard deviation of the finite pixels; NaN if there are none."""
+    pixels = image[np.isfinite(image)]
+    return (float(pixels.mean(dtype=float)), float(pixels.std(dtype=float))) if pixels.size else (np.nan, np.nan)
 
 
 def _pixels(shift: Shift) -> str:

@@ -44,6 +44,8 @@ __all__ = [
     "write_recipe",
 ]
 
+_GREATEST_FOV = 9999
+
 OUTPUTS_OF = {Task.DENOISE: ("denoised",), Task.SR: ("sim",), Task.JDSR: ("sim",)}
 """What a task cannot do without."""
 
@@ -231,12 +233,14 @@ def parse_numbers(text: str) -> tuple[int, ...]:
     Raises
     ------
     InputError
-        If the text says something else.
+        If the text says something else, or names numbers beyond 9999.
     """
     numbers: list[int] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         first, dash, last = (p.strip() for p in part.partition("-"))
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
             raise InputError(f"{text!r} does not name fields of view. Write for example 1-46, 50.")
+        if int(last or first) > _GREATEST_FOV:
+            raise InputError(f"{text!r} goes beyond {_GREATEST_FOV}; W2S has the fields of view 1-120.")
         numbers.extend(range(int(first), int(last or first) + 1))
     return tuple(dict.fromkeys(numbers))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _as_text(value: Any) -> Any:
+    """Take a number for its digits: YAML reads ``fovs: 41`` as one."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class Frozen(BaseModel):
@@ -56,7 +61,7 @@ class Source(Frozen):
 
     kind: Literal["w2s", "folders", "patches", "burst", "images"] = "w2s"
     paths: dict[str, tuple[str, ...]] = {"root": ("$W2S_ROOT",)}
-    fovs: str = "1-46"
+    fovs: Annotated[str, BeforeValidator(_as_text)] = "1-46"
     channels: tuple[int, ...] = (0, 1, 2)
     axis: int = 0
 

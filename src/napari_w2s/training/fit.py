@@ -254,15 +254,17 @@ def _result(run: Run) -> TrainingResult:
     if reason is None or (reason is FinishReason.STOPPED and done):
         reason, run.message = FinishReason.COMPLETED, f"All {config.steps} steps are done."
     message = run.message
-    if best is not None:
+    kept = best is not None and model.is_file()
+    if best is not None and kept:
         message += f" The best model is that of step {best.step}, with {best.score:.2f} dB."
     elif reason is not FinishReason.COMPLETED:
-        message += " No model was kept: none had been validated yet."
+        why = "none had been validated yet" if best is None else "it could not be written"
+        message += f" No model was kept: {why}."
     return TrainingResult(
         reason=reason,
         step=run.step,
         steps=config.steps,
-        model=model if best is not None and model.is_file() else None,
+        model=model if kept else None,
         metrics={} if best is None else dict(best.metrics),
         message=message,
         notes=tuple(run.notes),

@@ -72,13 +72,14 @@ def _hold_back(config: TrainingConfig, groups: Sequence[str]) -> frozenset[str]:
 def warn_of_shared(train: Sequence[Field], validation: Sequence[Field]) -> list[str]:
     """Return a warning if fields are judged by that are learned from too."""
     learned = {one.group for one in train}
-    judged = list(dict.fromkeys(one.group for one in validation))
-    shared = [group for group in judged if group in learned]
+    judged = {one.group for one in validation}
+    shared = judged & learned
     if not shared:
         return []
+    first = next(one.name for one in validation if one.group in shared)
     part = "" if len(shared) == len(judged) else f", for {len(shared)} of its {len(judged)} parts"
     return [
-        f"The validation set is the training set{part} ({shared[0]} for one): the validation curve does not tell "
+        f"The validation set is the training set{part} ({first} for one): the validation curve does not tell "
         "how well other images will be restored. Judge by images that are not learned from."
     ]
 

@@ -136,7 +136,7 @@ class Frames:
         values = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
         if not values.size:
             raise InputError(f"{one.name}: all pixels of an image are NaN or infinite. Leave it out, or repair it.")
-        mean, std = float(values.mean()), float(values.std())
+        mean, std = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
         return Frame(own, (mean - own.low) / own.span, std / own.span or 1.0)
 
 
