@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_w2s.app.compare import compare
     from napari_w2s.app.restore import restore_image
     from napari_w2s.app.settings import RestoreSettings
     from napari_w2s.data.image import Image
@@ -25,6 +26,7 @@ __all__ = [
     "Pipeline",
     "RestoreSettings",
     "__version__",
+    "compare",
     "default_registry",
     "open_images",
     "predict",
@@ -36,6 +38,7 @@ _HOMES = {
     "Image": "napari_w2s.data.image",
     "Pipeline": "napari_w2s.engine.pipeline",
     "RestoreSettings": "napari_w2s.app.settings",
+    "compare": "napari_w2s.app.compare",
     "default_registry": "napari_w2s.models.builtin",
     "open_images": "napari_w2s.data.stacks",
     "predict": "napari_w2s.engine.predict",

@@ -30,6 +30,9 @@ def test_a_grid_becomes_tables(run: Run, root: Path, tmp_path: Path) -> None:
     assert "Protocol w2s-8bit: as the W2S authors" in ended.out
     assert "16/16 rows" in ended.err
     assert str((folder / "rows.csv").resolve()) in ended.err
+    for name in ("report.html", "report.md", "report.tex"):
+        assert str((folder / name).resolve()) in ended.err
+        assert "pure-let+bicubic" in (folder / name).read_text(encoding="utf-8")
     with (folder / "summary.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert len(lines) == 4 * 2 * 4

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from napari_w2s import __version__
 from napari_w2s._types import Cancelled, W2SError
-from napari_w2s.cli import demo, download, info, models, restore, train
+from napari_w2s.cli import compare, demo, download, evaluate, info, models, restore, train
 from napari_w2s.cli.console import EXIT_FAILED, fail
 
 
@@ -47,6 +47,8 @@ def _add(command: Callable[..., None], *, epilog: str | None = None, bare: bool 
 
 
 _add(restore.restore, epilog=restore.EXAMPLES)
+_add(compare.compare, epilog=compare.EXAMPLES)
+_add(evaluate.evaluate, epilog=evaluate.EXAMPLES)
 _add(models.models, bare=True)
 _add(train.train, epilog=train.EXAMPLES)
 _add(info.info)

@@ -1,0 +1,201 @@
+"""The same work on worker processes: the same tables, whatever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from w2s_benchmark import benchmark, make_tree
+from w2s_trained import save_small
+
+from napari_w2s._types import Cancelled, InputError
+from napari_w2s.benchmark import cluster as cluster_module
+from napari_w2s.benchmark import evaluate
+from napari_w2s.benchmark.cluster import ClusterLost, connect, default_workers
+from napari_w2s.benchmark.plan import Group, group
+from napari_w2s.benchmark.work import Job, Scored
+
+distributed = pytest.importorskip("distributed")
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    # Sockets of a process that was killed are closed by the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
+
+PIPELINES = ("mine", "mine+bicubic", "bicubic")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_small(tmp_path_factory.mktemp("models")).parent
+
+
+@pytest.fixture(scope="module")
+def workers(models: Path) -> Iterator[Any]:
+    """Two worker processes joined over TCP."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", env={"NAPARI_W2S_MODELS": str(models)}
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def own_models(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_W2S_MODELS", str(models))
+
+
+def pids(running: Any) -> list[int]:
+    return [nanny.process.pid for nanny in running.workers.values()]
+
+
+@pytest.mark.usefixtures("own_models")
+def test_two_workers_make_the_table_that_one_makes(tmp_path: Path, workers: Any) -> None:
+    root = make_tree(tmp_path / "w2s")
+    config = benchmark(root, *PIPELINES, levels=["avg1", "avg4"])
+    alone = evaluate(config, tmp_path / "alone")
+    told: list[tuple[int, int]] = []
+    shared = evaluate(
+        config,
+        tmp_path / "shared",
+        scheduler=workers.scheduler_address,
+        progress=lambda *done: told.append(done),
+    )
+    assert (alone.measured, shared.measured, alone.failed) == (12, 12, ())
+    assert told == [(done, 12) for done in range(13)]
+    for name in ("rows.csv", "summary.csv"):
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "shared" / name).read_bytes()
+
+
+@pytest.mark.usefixtures("own_models")
+def test_a_killed_worker_costs_only_what_it_was_doing(tmp_path: Path, workers: Any) -> None:
+    root = make_tree(tmp_path / "w2s", fovs=range(1, 6))
+    config = benchmark(root, *PIPELINES, levels=["avg1", "avg4"])
+    before = pids(workers)
+
+    def kill(done: int, _all: int) -> None:
+        if done == 4:
+            os.kill(before[0], signal.SIGKILL)
+
+    result = evaluate(config, tmp_path / "killed", scheduler=workers.scheduler_address, progress=kill)
+    assert (result.measured, result.failed) == (30, ())
+    assert before[0] not in pids(workers)
+    keys = [line.split('"')[3] for line in (tmp_path / "killed" / "journal.jsonl").read_text().splitlines()]
+    assert sorted(keys) == sorted({row.key for row in result.rows})
+    evaluate(config, tmp_path / "whole")
+    assert (tmp_path / "killed" / "rows.csv").read_bytes() == (tmp_path / "whole" / "rows.csv").read_bytes()
+
+
+@pytest.mark.usefixtures("own_models")
+def test_errors_come_back_as_rows(tmp_path: Path, workers: Any) -> None:
+    root = make_tree(tmp_path / "w2s", fovs=(1, 2))
+    damaged = root / "data/train/avg1/002_0.png"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    config = benchmark(root, *PIPELINES, levels=["avg1"])
+    result = evaluate(config, tmp_path / "out", scheduler=workers.scheduler_address)
+    assert [row.case.field for row in result.failed] == ["002"] * 3
+    assert all("002_0.png cannot be read as a PNG image" in row.error for row in result.failed)
+
+
+@pytest.mark.usefixtures("own_models")
+def test_only_a_few_images_are_under_way(tmp_path: Path, workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_tree(tmp_path / "w2s", fovs=range(1, 7), channels=(0, 1))
+    config = benchmark(root, "noisy", "bicubic", levels=["avg1"])
+    submit, result_of = cluster_module._submit, cluster_module._result
+    begun: list[str] = []
+    finished: list[str] = []
+    most: list[int] = []
+
+    def counted(client: Any, one: Group, settings: Any) -> Any:
+        begun.extend(job.key for job in one.jobs)
+        most.append(len(begun) - len(finished))
+        return submit(client, one, settings)
+
+    def counting(future: Any, job: Job) -> Scored:
+        finished.append(job.key)
+        return result_of(future, job)
+
+    monkeypatch.setattr(cluster_module, "_submit", counted)
+    monkeypatch.setattr(cluster_module, "_result", counting)
+    assert evaluate(config, tmp_path / "out", scheduler=workers.scheduler_address).measured == 24
+    assert max(most) == 4
+
+
+@pytest.mark.usefixtures("own_models")
+def test_a_stop_ends_the_work(tmp_path: Path, workers: Any) -> None:
+    root = make_tree(tmp_path / "w2s", fovs=range(1, 6))
+    config = benchmark(root, *PIPELINES, levels=["avg1"])
+    done: list[int] = []
+    with pytest.raises(Cancelled, match="of 15 rows are there"):
+        evaluate(
+            config,
+            tmp_path / "out",
+            scheduler=workers.scheduler_address,
+            progress=lambda now, _all: done.append(now),
+            should_stop=lambda: len(done) > 3,
+        )
+    rest = evaluate(config, tmp_path / "out", scheduler=workers.scheduler_address)
+    assert rest.failed == ()
+    assert 0 < rest.measured < 15
+
+
+@pytest.mark.usefixtures("own_models")
+def test_a_scheduler_that_goes_away_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 0.5)
+    root = make_tree(tmp_path / "w2s", fovs=range(1, 6))
+    config = benchmark(root, "noisy", "bicubic", levels=["avg1", "avg4"])
+    running = distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0")
+
+    def leave(done: int, _all: int) -> None:
+        if done == 3:
+            running.close()
+
+    with pytest.raises(ClusterLost, match=r"What was measured is kept.*run the same command to go on"):
+        evaluate(config, tmp_path / "out", scheduler=running.scheduler_address, progress=leave)
+    kept = len((tmp_path / "out" / "journal.jsonl").read_text().splitlines())
+    assert kept >= 3
+    assert "Traceback" not in capfd.readouterr().err
+    assert evaluate(config, tmp_path / "out").measured == 20 - kept
+
+
+def test_a_scheduler_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 0.2)
+    config = benchmark(make_tree(tmp_path / "w2s"), "noisy", levels=["avg1"])
+    for address, message in (("tcp://127.0.0.1:9", "does not answer"), ("nonsense://x", "does not answer")):
+        with pytest.raises(InputError, match=message):
+            evaluate(config, tmp_path / "out", scheduler=address)
+
+
+def test_without_the_package_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match=r"pip install 'napari-w2s\[cluster\]'"), connect(2, None):
+        pass
+
+
+@pytest.mark.usefixtures("own_models")
+def test_a_local_cluster_is_started_and_ended(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "w2s", fovs=(1,))
+    config = benchmark(root, *PIPELINES, levels=["avg1"])
+    assert evaluate(config, tmp_path / "out", workers=2).measured == 3
+    assert default_workers() >= 1
+
+
+def test_jobs_that_begin_alike_are_put_together(tmp_path: Path) -> None:
+    def job(*chain: str) -> Job:
+        return Job(key="+".join(chain), case=None, chain=chain, task=None)  # type: ignore[arg-type]
+
+    jobs = [job("a"), job("a", "x"), job("b", "x"), job("x"), job(), job("a", "y")]
+    groups = [(one.shared, [each.key for each in one.jobs]) for one in group(jobs)]
+    assert groups == [
+        (("a",), ["a", "a+x", "a+y"]),
+        ((), ["b+x"]),
+        ((), ["x"]),
+        ((), [""]),
+    ]
