@@ -147,6 +147,30 @@ class TestOwnLearning:
     def test_without_frames_it_says_so(self):
         assert plan(TrainState(learn=Learn.BURST), (layer("one"),)).missing.startswith("Open a burst first")
 
+    @pytest.mark.parametrize(
+        ("layers", "words"),
+        [
+            ((layer("stack", (5, 9, 16, 16)),), "stack does not tell which axis its frames lie along (axis0, axis1)"),
+            ((layer("deep", (9, 16, 16), axes=("z", "y", "x")),), "deep does not tell which axis its frames lie along"),
+            ((layer("short", (1, 16, 16)),), "short has one frame along axis0. Open a layer with more"),
+            ((layer("short", (1, 16, 16), axes=("t", "y", "x")),), "short has one frame along t. Open a layer"),
+            ((*w2s_layers(), layer("stack", (5, 9, 16, 16))), "stack does not tell"),
+            ((layer("photo", problem="photo is an RGB image."), layer("a")), "x.\nphoto is an RGB image."),
+        ],
+        ids=["4-d", "z", "one-frame", "one-frame-t", "own-first", "rgb"],
+    )
+    def test_a_layer_that_is_no_burst_by_itself_says_why(self, layers: tuple[Material, ...], words: str):
+        shown = plan(TrainState(learn=Learn.BURST), layers)
+        assert words in shown.missing
+        assert shown.choice is None
+
+    def test_one_frame_is_told_of_the_layer_that_was_chosen(self):
+        layers = (layer("short", (1, 16, 16)), layer("stack", (9, 1, 16, 16)))
+        state = TrainState(learn=Learn.BURST, burst="short")
+        assert plan(state, layers).missing.startswith("short has one frame along axis0. Open a layer with more")
+        state.burst = "stack"
+        assert plan(state, layers).missing == "stack has one frame along axis1. Choose the axis of its frames."
+
     def test_images_alone(self):
         shown = plan(TrainState(learn=Learn.IMAGES), (layer("a"), layer("b")))
         assert (shown.tasks, shown.action) == ((Task.DENOISE,), "Train on 2 images")

@@ -207,6 +207,22 @@ class TestChoosing:
         assert panel.plan.learn is Learn.IMAGES
         assert visible(panel, panel.source.images)
 
+    def test_layers_that_cannot_be_ticked_say_why_in_sight(self, make_train: MakeTrain, viewer: ViewerModel):
+        viewer.add_image(np.zeros((EDGE, EDGE)), name="grey")
+        panel = make_train()
+        for learn in (Learn.LAYERS, Learn.IMAGES):
+            panel.source.kinds[learn].click()
+            page = panel.source.layers if learn is Learn.LAYERS else panel.source.images
+            assert not visible(panel, page.unusable)
+        viewer.add_image(np.zeros((EDGE, EDGE, 3), np.uint8), name="photo", rgb=True)
+        for learn in (Learn.LAYERS, Learn.IMAGES):
+            panel.source.kinds[learn].click()
+            page = panel.source.layers if learn is Learn.LAYERS else panel.source.images
+            assert visible(panel, page.unusable)
+            assert page.unusable.text().startswith("photo is an RGB image, and the models take one channel.")
+        viewer.layers.remove("photo")
+        assert not visible(panel, panel.source.images.unusable)
+
     def test_a_folder_is_looked_at_in_a_thread(self, make_train: MakeTrain, qtbot: QtBot):
         threads = []
 

@@ -54,12 +54,16 @@ def numbers_of(numbers: Numbers | None, key: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def contrast_note(comparison: Comparison, *, maps: bool = False) -> str:
+def contrast_note(comparison: Comparison, size: int, width: float, *, maps: bool = False) -> str:
     """Say in a few words what the display range of the tiles is; the reference of a match has its own.
 
     Parameters
     ----------
     comparison : Comparison
+    size : int
+        Of the font, in points.
+    width : float
+        Of a cell, in pixels.
     maps : bool
         Whether maps stand in the place of some tiles: it is not of these.
     """
@@ -67,8 +71,9 @@ def contrast_note(comparison: Comparison, *, maps: bool = False) -> str:
     keys = others or [tile.key for tile in comparison.tiles]
     if not keys:
         return ""
-    words = label(comparison, keys[0]).removeprefix("contrast ")
-    return f"images: {words}" if maps else words
+    words = label(comparison, keys[0])
+    words = f"images: {words}" if maps else words
+    return words if len(words) <= _room(width, size) else words.replace("contrast matched", "matched")
 
 
 def fit_titles(titles: Mapping[str, str], parts: Mapping[str, Sequence[str]], width: float) -> Titles:

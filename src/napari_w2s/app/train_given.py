@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from napari_w2s._types import NOISY_LEVELS, Level, Task
@@ -59,12 +59,13 @@ def given_by(
     pairing: Pairing,
     burst: Material | None,
     axis: int | None,
+    materials: Sequence[Material] = (),
 ) -> Given:
-    """Return what the chosen source gives."""
+    """Return what the chosen source gives; without a burst, the layers that there are tell why."""
     if learn is Learn.W2S:
         return _of_folder(state, folder)
     if learn is Learn.BURST:
-        return _of_burst(burst, axis)
+        return Given(problem=_no_burst(materials)) if burst is None or axis is None else _of_burst(burst, axis)
     test = () if state.allow_test_fovs else pairing.test_fovs
     kept = pairing.without_test() if test else pairing
     if test and not kept.scenes:
@@ -136,12 +137,31 @@ def _of_images(pairing: Pairing) -> Given:
     )
 
 
-def _of_burst(burst: Material | None, axis: int | None) -> Given:
-    if burst is None or axis is None:
-        return Given(problem="Open a burst first: an image layer with the axes frame, y and x.")
+def _no_burst(materials: Sequence[Material]) -> str:
+    """Say why no layer is taken for a burst by itself."""
+    stacks = sorted((m for m in materials if m.problem is None and m.lead), key=lambda m: m.level is not None)
+    if not stacks:
+        unusable = [m.problem for m in materials if m.problem is not None]
+        return "\n".join(["Open a burst first: an image layer with the axes frame, y and x.", *unusable[:1]])
+    doubtful = next((m for m in stacks if max(m.lead) >= _LEAST_FRAMES), None)
+    if doubtful is None:
+        return _one_frame(stacks[0], len(stacks[0].lead) - 1)
+    return (
+        f"{doubtful.name} does not tell which axis its frames lie along ({', '.join(doubtful.axes[:-2])}). If it is a "
+        "burst, choose it, and then the axis; if not, open a burst."
+    )
+
+
+def _one_frame(burst: Material, axis: int) -> str:
+    others = max(burst.lead) >= _LEAST_FRAMES
+    advice = "Choose the axis of its frames." if others else "Open a layer with more, or learn from images alone."
+    return f"{burst.name} has one frame along {burst.axes[axis]}. {advice}"
+
+
+def _of_burst(burst: Material, axis: int) -> Given:
     frames = burst.shape[axis]
     if frames < _LEAST_FRAMES:
-        return Given(problem=f"{burst.name} has one frame along {burst.axes[axis]}. Choose the axis of its frames.")
+        return Given(problem=_one_frame(burst, axis))
     places = 1
     for i, size in enumerate(burst.lead):
         places *= 1 if i == axis else size

@@ -58,7 +58,7 @@ def resolve_training(
     pairing = pair(usable, wanted, *_targets(state, usable, learn))
     burst = _burst(state, usable)
     axis = _axis(state, burst)
-    given = given_by(state, learn, folder, pairing, burst, axis)
+    given = given_by(state, learn, folder, pairing, burst, axis, materials)
 
     tasks = tuple(task for task in Task if not given.refusals.get(task, ""))
     task = state.task if state.task in tasks else next((t for t in _ORDER if t in tasks), None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QLocale, Qt, Signal
-from qtpy.QtGui import QDoubleValidator
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -21,10 +20,13 @@ from napari_w2s._types import Level
 from napari_w2s.app.train_plan import TrainPlan
 from napari_w2s.app.train_state import TrainState, format_levels
 from napari_w2s.gui.parts import fill_combo, narrow_combo
+from napari_w2s.gui.train_number import NumberEdit
 from napari_w2s.gui.train_parts import LineEdit
 from napari_w2s.training.presets import LEVELS
 
 _AUTO = "Automatic"
+_MOST_RATE = 1.0
+_MOST_WEIGHT = 99.0
 _LOSSES = (
     ("auto", _AUTO),
     ("l1", "Mean absolute error"),
@@ -49,8 +51,9 @@ class TrainAdvanced(QWidget):
             " px",
         )
         self.batch = _count("Squares per step. Automatic suits the network; fewer take less memory.", 256, 1)
-        self.rate = LineEdit("How far each step goes. Automatic suits the network; take less if the loss jumps.", _AUTO)
-        self.rate.setValidator(_validator(1.0, 8, self.rate))
+        self.rate = NumberEdit(
+            "How far each step goes. Automatic suits the network; take less if the loss jumps.", _MOST_RATE, _AUTO
+        )
         self.loss = narrow_combo(
             "What makes an answer a bad one. Automatic is what the task was found to need; mean squared error gives "
             "the highest PSNR, mean absolute error somewhat sharper images."
@@ -154,8 +157,8 @@ class TrainAdvanced(QWidget):
     def _on_share(self, value: int) -> None:
         self.changed.emit("validation_percent", value)
 
-    def _on_rate(self, text: str) -> None:
-        self.changed.emit("learning_rate", float(text) if text else 0.0)
+    def _on_rate(self) -> None:
+        self.changed.emit("learning_rate", self.rate.number)
 
     def _on_loss(self, index: int) -> None:
         self.changed.emit("loss", self.loss.itemData(index))
@@ -170,7 +173,7 @@ class TrainAdvanced(QWidget):
         self.changed.emit("allow_test_fovs", checked)
 
     def _on_levels(self) -> None:
-        weights = {level: float(box.text() or 0) for level, box in self.levels.items() if box.isEnabled()}
+        weights = {level: box.number for level, box in self.levels.items() if box.isEnabled()}
         usual = all(value == LEVELS[level] for level, value in weights.items())
         self.changed.emit("levels", "" if usual else format_levels(weights))
 
@@ -186,18 +189,12 @@ def _count(tooltip: str, most: int, step: int, suffix: str = "") -> QSpinBox:
     return box
 
 
-def _weight(level: Level) -> LineEdit:
-    edit = LineEdit(
+def _weight(level: Level) -> NumberEdit:
+    edit = NumberEdit(
         f"How often patches are taken from {level}, relative to the other levels. A model that learns all of them is "
-        "blind to the noise level; the noisiest need most."
+        "blind to the noise level; the noisiest need most.",
+        _MOST_WEIGHT,
     )
-    edit.setValidator(_validator(99.0, 2, edit))
     edit.setAccessibleName(str(level))
     edit.setAlignment(Qt.AlignmentFlag.AlignCenter)
     return edit
-
-
-def _validator(most: float, decimals: int, parent: QWidget) -> QDoubleValidator:
-    validator = QDoubleValidator(0.0, most, decimals, parent)
-    validator.setLocale(QLocale.c())
-    return validator

@@ -21,6 +21,8 @@ from napari_w2s.data.protocol import CHANNELS
 from napari_w2s.gui.parts import LayerList, Note, fill_combo, narrow_combo
 from napari_w2s.gui.train_parts import LineEdit
 
+_MOST_REASONS = 2
+
 
 class SourceView(QWidget):
     """The kinds of sources as radio buttons, and a page for each. Emits (field of `TrainState`, value)."""
@@ -166,7 +168,9 @@ class LayersPage(_Page):
             "The same places at twice the pixels: what super-resolution is learned from. For W2S layers, SIM is found "
             "by itself."
         )
+        self.unusable = Note()
         self.column.addWidget(self.noisy)
+        self.column.addWidget(self.unusable)
         self.form.addRow("Clean", self.clean)
         self.form.addRow("SIM", self.sim)
         self.column.addLayout(self.form)
@@ -177,6 +181,7 @@ class LayersPage(_Page):
     def show_plan(self, plan: TrainPlan) -> None:
         """Show the choice."""
         self.noisy.show_rows(plan.noisy)
+        _show_unusable(self.unusable, plan)
         fill_combo(self.clean, plan.cleans, plan.clean)
         fill_combo(self.sim, plan.sims, plan.sim)
 
@@ -221,12 +226,23 @@ class ImagesPage(_Page):
     def __init__(self) -> None:
         super().__init__(Learn.IMAGES.tip)
         self.noisy = LayerList()
+        self.unusable = Note()
         self.column.addWidget(self.noisy)
+        self.column.addWidget(self.unusable)
         self.noisy.chosen.connect(self._on_noisy)
 
     def show_plan(self, plan: TrainPlan) -> None:
         """Show the choice."""
         self.noisy.show_rows(plan.noisy)
+        _show_unusable(self.unusable, plan)
 
     def _on_noisy(self, identities: tuple[str, ...]) -> None:
         self.changed.emit("noisy", identities)
+
+
+def _show_unusable(note: Note, plan: TrainPlan) -> None:
+    """Say why layers cannot be ticked."""
+    reasons = [row.problem for row in plan.noisy if row.problem is not None]
+    more = [f"The reasons of {len(reasons) - _MOST_REASONS} more are in their tooltips."]
+    note.setText("\n".join(reasons[:_MOST_REASONS] + (more if len(reasons) > _MOST_REASONS else [])))
+    note.setVisible(bool(reasons))

@@ -239,8 +239,8 @@ def _of_other_brightness(pairs: Sequence[tuple[Field, AnyArray, AnyArray]]) -> l
         return []
     return [
         f"The clean image is of another brightness than the noisy one in {plural(len(found), 'field', 'fields')} "
-        f"({_named(list(found), lambda one: found[one])}), and so would be what is restored. Scale the clean image to the "
-        "noisy one first. A recipe for napari-w2s train can also have them matched (match_clean: true)."
+        f"({_named(list(found), lambda one: found[one])}), and so would be what is restored. Scale the clean image to "
+        "the noisy one first. A recipe for napari-w2s train can also have them matched (match_clean: true)."
     ]
 
 
