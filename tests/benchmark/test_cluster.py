@@ -72,6 +72,7 @@ def test_two_workers_make_the_table_that_one_makes(tmp_path: Path, workers: Any)
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "shared" / name).read_bytes()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.usefixtures("own_models")
 def test_a_killed_worker_costs_only_what_it_was_doing(tmp_path: Path, workers: Any) -> None:
     root = make_tree(tmp_path / "w2s", fovs=range(1, 6))

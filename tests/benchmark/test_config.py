@@ -46,6 +46,7 @@ def test_blanks_in_a_chain_do_not_count() -> None:
         ({"data": (), "pairs": [{"noisy": "a"}]}, "needs references"),
         ({"data": (), "pairs": [{"noisy": "a", "clean": "b"}], "levels": ["avg1"]}, "of W2S folders only"),
         ({"data": (), "pairs": [{"noisy": "a", "clean": "b"}] * 2}, "pairs has own twice"),
+        ({"data": (), "pairs": [{"name": "avg2", "noisy": "a", "clean": "b"}]}, "cannot have the name of a level"),
         ({"colour": "blue"}, "colour"),
         ({"precision": "float8"}, "precision"),
     ],

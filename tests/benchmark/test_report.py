@@ -208,6 +208,7 @@ def test_nothing_is_taken_for_markdown() -> None:
 
 def test_nothing_is_taken_for_latex() -> None:
     assert escape("50 % of a_b & {c} | d") == r"50 \% of a\_b \& \{c\} \textbar{} d"
+    assert escape("5 µm, é, 漢") == "5 µm, é, ?"
     text = as_latex(REPORT)
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
     (line,) = (line for line in text.splitlines() if line.endswith(r"2 \\"))

@@ -165,6 +165,7 @@ def test_what_cannot_run_at_all_is_refused_before_anything_is_written(
         ({"weights": {"blur": str(root / "none.pth")}}, "does not exist"),
         ({"net_data": str(root / "none")}, "does not exist"),
         ({"levels": ["avg2"]}, "no images of avg2"),
+        ({"device": "tpu"}, "no device 'tpu'"),
     ):
         config = make_config({"data": str(root), "pipelines": ["blur"], **entries})
         with pytest.raises(InputError, match=message):
@@ -218,6 +219,7 @@ evaluate(config, sys.argv[2], registry=CountingRegistry())
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_run_that_was_killed_goes_on_to_the_same_tables(tmp_path: Path, registry: CountingRegistry) -> None:
     root = make_tree(tmp_path / "w2s")
     support = Path(__file__).parents[1] / "support"

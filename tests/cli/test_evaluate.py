@@ -38,6 +38,7 @@ def test_a_grid_becomes_tables(run: Run, root: Path, tmp_path: Path) -> None:
     assert len(lines) == 4 * 2 * 4
     again = run("evaluate", folder / "benchmark.yaml", "--workers", "1", "--json", "-o", folder)
     assert again.code == 0
+    assert "Infinity" not in again.out
     assert {one["system"] for one in json.loads(again.out)} == {"noisy", "pure-let", "pure-let+bicubic", "bicubic"}
 
 

@@ -47,6 +47,8 @@ class Pair(_Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.name in [level.value for level in Level]:
+            raise ValueError(f"a pair cannot have the name of a level, {self.name}")
         if self.clean is None and self.fine is None:
             raise ValueError("a pair needs references: a folder 'clean', a folder 'fine', or both")
         return self

@@ -64,7 +64,7 @@ class Planner:
             "version": version,
             "protocol": protocol,
             "metrics": settings.metrics,
-            "device": settings.computing.device,
+            "device": settings.computing.device.partition(":")[0],
             "precision": settings.computing.precision,
         }
 

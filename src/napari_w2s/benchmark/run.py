@@ -116,12 +116,14 @@ def evaluate(
     Raises
     ------
     InputError
-        If a pipeline, level, field or folder is not there, or the scheduler does not answer. Nothing has run then.
+        If a pipeline, level, field, folder or device is not there, or the scheduler does not answer. Nothing has run
+        then.
     OutputError
         If the folder cannot be written. What was measured before is kept.
     Cancelled
         If `should_stop` said so. The tables hold what is done, and the next run goes on from there.
     """
+    from napari_w2s.engine.device import choose_device
     from napari_w2s.models.builtin import default_registry
 
     elsewhere = scheduler is not None or workers > 1
@@ -132,6 +134,8 @@ def evaluate(
     for name in config.weights:
         models.registry.descriptor(name)
     systems = find_systems(config.pipelines, found.levels, models.registry)
+    if scheduler is None:  # what another machine has is not known here
+        choose_device(config.device)
     settings = Settings(
         protocol=config.protocol,
         metrics=config.measured,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -219,7 +220,7 @@ def _report(result: BenchmarkResult, *, as_json: bool) -> None:
     for note in result.notes:
         say(f"Note: {note}", "yellow")
     if as_json:
-        print_json([asdict(one) for one in result.summaries])
+        print_json([_plain(asdict(one)) for one in result.summaries])
     else:
         print_table(result)
     tables = [result.folder / name for name in ("rows.csv", "summary.csv")]
@@ -230,6 +231,11 @@ def _report(result: BenchmarkResult, *, as_json: bool) -> None:
         first = result.failed[0]
         report_error(f"{count}, {first.system} at {first.case.level} of {first.case.field} for one: {first.error}")
         raise typer.Exit(EXIT_FAILED)
+
+
+def _plain(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry as JSON can have it: without infinite numbers."""
+    return {name: None if value in (inf, -inf) else value for name, value in entry.items()}
 
 
 def _pairs(noisy: Path | None, clean: Path | None, fine: Path | None) -> list[dict[str, str]] | None:

@@ -24,6 +24,9 @@ _SPECIAL = {
     "…": r"\ldots{}",
 }
 
+_BEYOND = "\u0180"
+"""Letters from here on are in none of the usual fonts."""
+
 _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
@@ -52,8 +55,8 @@ def as_latex(report: Report) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text as LaTeX prints it."""
-    return "".join(_SPECIAL.get(letter, letter) for letter in text)
+    """Return text as LaTeX prints it; a letter that its usual fonts lack becomes a question mark."""
+    return "".join(_SPECIAL.get(letter, letter if letter < _BEYOND else "?") for letter in text)
 
 
 def _table(table: Table) -> Iterable[str]:
