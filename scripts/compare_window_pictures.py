@@ -63,7 +63,7 @@ def show_levels(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> No
     panel.state.contrast = Contrast.MATCHED
     panel.state.columns = Columns.MATCHED
     settle(panel)
-    save_in_both_themes(viewer, folder, "compare-levels")
+    save_in_both_themes(viewer, folder, "compare-window-levels")
 
 
 def show_box(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> None:
@@ -73,7 +73,7 @@ def show_box(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> None:
     panel.state.box = BOX
     panel.state.area = Area.BOX
     settle(panel)
-    save(viewer, folder / "compare-box.png")
+    save(viewer, folder / "compare-window-box.png")
     panel.state.area = Area.WHOLE
 
 
@@ -82,7 +82,7 @@ def show_worth(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> Non
     panel.curves.setCurrentIndex(2)
     settle(panel)
     scroll_to(panel, panel.curves)
-    save(viewer, folder / "compare-worth.png")
+    save(viewer, folder / "compare-window-worth.png")
 
 
 def show_last(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> None:
@@ -94,21 +94,21 @@ def show_last(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> None
     panel.state.map = Map.UNSUPPORTED
     settle(panel)
     scroll_to(panel, panel.trust)
-    save(viewer, folder / "compare-trust.png")
+    save(viewer, folder / "compare-window-trust.png")
     panel.state.map = Map.NONE
     panel.curves.setCurrentIndex(0)
     panel.curves.line.click()
     panel.state.normalised = True
     settle(panel)
     scroll_to(panel, panel.curves)
-    save(viewer, folder / "compare-profile.png")
+    save(viewer, folder / "compare-window-profile.png")
     panel.state.line = None
     panel.state.pair = (panel.state.layers[0], panel.state.layers[1])
     panel.state.view = View.CURTAIN
     panel.state.divider = 0.45
     settle(panel)
     scroll_to(panel, panel.look)
-    save(viewer, folder / "compare-curtain.png")
+    save(viewer, folder / "compare-window-curtain.png")
     panel.state.view = View.GRID
 
 
@@ -123,14 +123,14 @@ def main(folder: Path) -> None:
     viewer = open_viewer()
     open_images(viewer)
     panel = open_panel(viewer)
-    save(viewer, folder / "compare-start.png")
+    save(viewer, folder / "compare-window-start.png")
     show_levels(viewer, panel, folder)
     show_box(viewer, panel, folder)
     show_worth(viewer, panel, folder)
     panel.leave()
     show_last(viewer, panel, folder)
     panel.leave()
-    save(viewer, folder / "compare-left.png")
+    save(viewer, folder / "compare-window-left.png")
     viewer.close()
 
 
