@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from npe2 import PluginManifest
 from pytestqt.qtbot import QtBot
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
@@ -16,9 +20,10 @@ from qtpy.QtGui import QGuiApplication
 from w2s_compare import FakeMeasure, MakeCompare, add_level, add_levels, add_result, key, keys
 from w2s_panel import MemoryStore
 
+import napari_w2s
 from napari_w2s._types import InputError, Level
 from napari_w2s.app.compare_numbers import measure
-from napari_w2s.app.compare_state import Columns
+from napari_w2s.app.compare_state import PERSISTENT, THRESHOLDS, Columns, CompareState
 from napari_w2s.app.comparison import Contrast
 from napari_w2s.gui import compare_tiles
 from napari_w2s.gui.compare_canvas import CONTRAST_TEXT
@@ -453,3 +458,24 @@ class TestBadInput:
         assert len(panel.session.grid.keys) == 30
         panel.leave()
         assert list(viewer.layers) == layers
+
+
+class TestManifest:
+    def test_configured_defaults_are_those_of_the_code(self):
+        manifest = PluginManifest.from_file(Path(napari_w2s.__file__).with_name("napari.yaml"))
+        properties = manifest.contributions.configurations["compare"].properties
+        assert {name: p.default for name, p in properties.items()} == CompareState().persistent()
+        assert set(properties) == set(PERSISTENT)
+        assert properties["contrast"].enum == [str(one) for one in Contrast]
+        assert properties["columns"].enum == [str(one) for one in Columns]
+        assert tuple(properties["threshold"].enum) == THRESHOLDS
+
+    def test_it_is_in_the_visualize_menu(self):
+        manifest = PluginManifest.from_file(Path(napari_w2s.__file__).with_name("napari.yaml"))
+        items = [item.command for item in manifest.contributions.menus["napari/layers/visualize"]]
+        assert items == ["napari-w2s.compare"]
+
+    def test_opening_the_panel_costs_no_torch(self):
+        code = "import sys, napari_w2s.gui.compare_widget; print('torch' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "False"

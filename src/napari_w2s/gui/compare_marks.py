@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer, Shapes
 
-_ECHO_MS = 25
+_ECHO_MS = 60
 _WIDTH = 2.0
 _BOX_COLOUR, _LINE_COLOUR = "#f0e442", "#e69f00"
 _WIDER = 1.3
@@ -193,12 +193,16 @@ class Marks:
         """Draw in the other tiles what was dragged in one."""
         sides = self._sides()
         colours = [_BOX_COLOUR] * (4 * (self._box is not None)) + [_LINE_COLOUR] * (self._line is not None)
-        layers: list[Any] = list(self._grid.companions().values())
-        for layer in layers:
-            if layer is not self._shapes:
+        for layer in self._followers():
+            count = len(layer.data)
+            # The world does not become larger by it, and to look after that is what takes time.
+            with layer.events.data.blocker():
                 layer.data = sides
-                if len(set(colours)) > 1 or len(layer.edge_color) != len(sides):
-                    layer.edge_color = colours
+            if count != len(sides):
+                layer.edge_color = colours
+
+    def _followers(self) -> list[Any]:
+        return [layer for layer in self._grid.companions().values() if layer is not self._shapes]
 
     def _wanted_edge(self) -> float:
         return float(_WIDTH / max(camera_of(self._viewer).zoom, 1e-12))
@@ -209,10 +213,10 @@ class Marks:
             return
         self._edge = wanted
         self._updating = True
-        layers: list[Any] = list(self._grid.companions().values())
-        for layer in layers:
-            several = layer is self._shapes
-            layer.edge_width = [wanted] * len(layer.data) if several else wanted
+        for layer in self._followers():
+            layer.edge_width = wanted
+        if self._shapes is not None:
+            self._shapes.edge_width = [wanted] * len(self._shapes.data)
         self._updating = False
 
     def _on_bared(self) -> None:

@@ -176,8 +176,11 @@ class Pair:
         self._curtain.visible = count > 0
         if count and self._cut_to != (id(self._frame), count):
             self._cut_to = id(self._frame), count
-            self._curtain.data = self._frame[:, :count]
-        self._line.data = [self._ends()]
+            # The world does not become larger by it, and to look after that is what takes time.
+            with self._curtain.events.data.blocker():
+                self._curtain.data = self._frame[:, :count]
+        with self._line.events.data.blocker():
+            self._line.data = [self._ends()]
 
     def _drag(self, _viewer: Any, event: Any) -> Iterator[None]:
         """Move the line with the mouse, if it was taken."""

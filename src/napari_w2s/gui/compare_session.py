@@ -92,6 +92,7 @@ class Session:
         self.numbers: Numbers | None = None
         self.threshold = "1/7"
         self._prefaces: Mapping[str, str] = {}
+        self._looked = False
         self._look_job: Newest[Look] = Newest(self._show_look, self._explain)
         self._numbers_job: Newest[Numbers] = Newest(self._show_numbers, self._explain, self.working.emit)
         self.grid.gone.connect(self._on_gone)
@@ -199,6 +200,8 @@ class Session:
             self.grid.fit()
         for key, one_range in look.limits.items():
             self.grid.limit(key, one_range)
+        self._looked = True
+        self._title()
         for problem in look.problems.values():
             self.told.emit(problem)
 
@@ -231,8 +234,9 @@ class Session:
         fitted = fit_titles(titles, parts, width)
         for key, text in fitted.texts.items():
             self.grid.title(key, text, fitted.size)
-        note = contrast_note(comparison, fitted.size, width, maps=bool(self._prefaces))
-        note_in_tiles(self._viewer, note, fitted.size)
+        if self._looked:
+            note = contrast_note(comparison, fitted.size, width, maps=bool(self._prefaces))
+            note_in_tiles(self._viewer, note, fitted.size)
 
     def _explain(self, error: Exception) -> None:
         if isinstance(error, W2SError):
@@ -273,7 +277,7 @@ class Session:
         self._viewer.canvas.events.size.disconnect(self._on_size)
         forget_note(self._viewer)
         self.comparison = self.numbers = None
-        self._prefaces = {}
+        self._prefaces, self._looked = {}, False
         self.changed.emit()
         self.numbered.emit()
 
