@@ -172,6 +172,21 @@ def test_a_scheduler_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: p
     for address, message in (("tcp://127.0.0.1:9", "does not answer"), ("nonsense://x", "does not answer")):
         with pytest.raises(InputError, match=message):
             evaluate(config, tmp_path / "out", scheduler=address)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("own_models")
+def test_workers_may_come_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = benchmark(make_tree(tmp_path / "w2s"), "noisy", levels=["avg1"])
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as running:
+
+        def arrive(done: int, _all: int) -> None:
+            if not done:
+                running.scale(1)
+
+        result = evaluate(config, tmp_path / "out", scheduler=running.scheduler_address, progress=arrive)
+    assert result.measured == 2
+    assert "has no workers yet" in caplog.text
 
 
 def test_without_the_package_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

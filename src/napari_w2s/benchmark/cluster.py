@@ -77,6 +77,8 @@ def _connected(make_client: Any, make_cluster: Any, workers: int, scheduler: str
                 "reaches it (dask scheduler prints its address)."
             ) from error
         with client:
+            if not client.nthreads():
+                logger.warning("The scheduler %s has no workers yet; waiting for them.", scheduler)
             yield client
         return
     with (

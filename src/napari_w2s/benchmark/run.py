@@ -144,9 +144,9 @@ def evaluate(
     )
     stop = should_stop or (lambda: False)
     planner = Planner(systems, models, settings, _version(), stop)
-    folder = _prepare(Path(folder), config)
-    run = _Run(config, found, planner, folder, progress or (lambda _done, _all: None), len(systems))
     with _executor(workers, scheduler, elsewhere) as execute:
+        folder = _prepare(Path(folder), config)
+        run = _Run(config, found, planner, folder, progress or (lambda _done, _all: None), len(systems))
         return run.go(lambda groups: execute(groups, settings, models, stop))
 
 

@@ -52,7 +52,7 @@ class Protocol(StrEnum):
 def evaluate(
     config: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="A benchmark as YAML; the options below go before it.", show_default=False),
+        typer.Argument(metavar="FILE", help="A benchmark as YAML; options replace its entries.", show_default=False),
     ] = None,
     output: Annotated[
         Path | None,
