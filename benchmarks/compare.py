@@ -12,9 +12,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from benchmarks.timing import Row
 from napari_w2s._types import Level
-from napari_w2s.app.compare_numbers import measure
-from napari_w2s.app.compare_select import levels_of
-from napari_w2s.app.comparison import Box, Comparison
+from napari_w2s.app.comparing.comparison import Box, Comparison
+from napari_w2s.app.comparing.numbers import measure
+from napari_w2s.app.comparing.select import levels_of
 from napari_w2s.app.restore import result_geometry
 from napari_w2s.data.image import METADATA_KEY, Image
 from napari_w2s.data.simulate import simulated_images

@@ -14,12 +14,12 @@ from pathlib import Path
 import napari
 from real_window import PICTURES, open_viewer, run_events, save, save_in_both_themes, wait_until
 
-from napari_w2s.app.compare_state import Area, Columns, Map, View
-from napari_w2s.app.comparison import Box, Contrast
+from napari_w2s.app.comparing.comparison import Box, Contrast
+from napari_w2s.app.comparing.state import Area, Columns, Map, View
 from napari_w2s.app.restore import restore_image
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.gui.bridge import snapshot_of
-from napari_w2s.gui.compare_widget import CompareWidget
+from napari_w2s.gui.comparing.widget import CompareWidget
 from napari_w2s.gui.layers import image_to_layer_data
 
 LEVELS = ("sim", "avg400", "avg16", "avg8", "avg4", "avg2", "avg1")

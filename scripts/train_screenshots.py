@@ -18,9 +18,9 @@ from real_window import PICTURES, SCRATCH, open_viewer, run_events, save_in_both
 
 from napari_w2s._types import Task
 from napari_w2s.app.state import FinishReason
-from napari_w2s.app.train_status import TrainPhase
+from napari_w2s.app.training.status import TrainPhase
 from napari_w2s.gui.restore_widget import RestoreWidget
-from napari_w2s.gui.train_widget import TrainWidget
+from napari_w2s.gui.training.widget import TrainWidget
 
 LEARNED = ("001", "002", "003")
 RESTORED = "004_0.png"

@@ -9,9 +9,9 @@ import pytest
 from w2s_averages import compare, halved, image_of, levels, truth
 
 from napari_w2s._types import Cancelled
-from napari_w2s.app.compare_contrast import label, limits
-from napari_w2s.app.compare_grid import planes
-from napari_w2s.app.comparison import Box, Contrast
+from napari_w2s.app.comparing.comparison import Box, Contrast
+from napari_w2s.app.comparing.contrast import label, limits
+from napari_w2s.app.comparing.grid import planes
 from napari_w2s.data.image import Image
 
 SCENE = halved(truth())

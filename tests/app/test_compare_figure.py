@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 import napari_w2s
 from napari_w2s._types import Cancelled, InputError, Level, OutputError
 from napari_w2s.app.compare import Compared, compare
-from napari_w2s.app.compare_curves import profiles, spectra
-from napari_w2s.app.compare_figure import draw_comparison
-from napari_w2s.app.compare_numbers import measure
-from napari_w2s.app.compare_plots import draw_profiles, draw_spectra, draw_worth
-from napari_w2s.app.comparison import Box, Comparison, Contrast, Tile
+from napari_w2s.app.comparing.comparison import Box, Comparison, Contrast, Tile
+from napari_w2s.app.comparing.curves import profiles, spectra
+from napari_w2s.app.comparing.figure import draw_comparison
+from napari_w2s.app.comparing.numbers import measure
+from napari_w2s.app.comparing.plots import draw_profiles, draw_spectra, draw_worth
 from napari_w2s.data.image import Image
 
 LEVELS = tuple(Level)

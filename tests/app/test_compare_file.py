@@ -13,10 +13,10 @@ from w2s_averages import compare, image_of, levels, restored
 from w2s_tree import frame, make_8bit, make_raw
 
 from napari_w2s._types import InputError, Level, OutputError
-from napari_w2s.app.compare_file import is_comparison, reopen, save
-from napari_w2s.app.compare_grid import plane
-from napari_w2s.app.compare_select import gather, last_restoration, levels_of
-from napari_w2s.app.comparison import Box, Comparison, Contrast
+from napari_w2s.app.comparing.comparison import Box, Comparison, Contrast
+from napari_w2s.app.comparing.file import is_comparison, reopen, save
+from napari_w2s.app.comparing.grid import plane
+from napari_w2s.app.comparing.select import gather, last_restoration, levels_of
 from napari_w2s.app.restore import restore_image
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.data.image import Image
@@ -168,7 +168,7 @@ class TestWhatIsMissing:
         images["r"] = restored(images["avg1"], model="pure-let", sha256="2" * 64)
         path = save(gather(images), tmp_path / "c.json").path
         again = reopen(path).comparison
-        from napari_w2s.app.compare_numbers import measure
+        from napari_w2s.app.comparing.numbers import measure
 
         numbers = measure(again, only=["rmse"])
         assert "other weights" in numbers.tiles[-1].notes[0]

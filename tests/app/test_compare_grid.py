@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from w2s_averages import PIXEL, SIZE, compare, halved, image_of, levels, tiles, truth
 
 from napari_w2s._types import Cancelled, InputError
-from napari_w2s.app.compare_grid import aligned, first_position, plane, planes, readable_planes
-from napari_w2s.app.comparison import Box, Comparison, Tile
+from napari_w2s.app.comparing.comparison import Box, Comparison, Tile
+from napari_w2s.app.comparing.grid import aligned, first_position, plane, planes, readable_planes
 from napari_w2s.data.image import Image
 from napari_w2s.data.lazy import lazy_blocks
 

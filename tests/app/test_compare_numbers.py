@@ -25,11 +25,11 @@ from w2s_averages import (
 )
 
 from napari_w2s._types import Cancelled, InputError
-from napari_w2s.app.compare_finite import finite_part
-from napari_w2s.app.compare_numbers import METRICS, Numbers, TileNumbers, averaging_curve, measure
-from napari_w2s.app.compare_scores import SCORES, Reference
-from napari_w2s.app.compare_select import levels_of
-from napari_w2s.app.comparison import Box, Comparison
+from napari_w2s.app.comparing.comparison import Box, Comparison
+from napari_w2s.app.comparing.finite import finite_part
+from napari_w2s.app.comparing.numbers import METRICS, Numbers, TileNumbers, averaging_curve, measure
+from napari_w2s.app.comparing.scores import SCORES, Reference
+from napari_w2s.app.comparing.select import levels_of
 from napari_w2s.data.stacks import open_images
 from napari_w2s.metrics.frc import single_image_frc, two_image_frc
 from napari_w2s.metrics.reference import match_affine, psnr, rmse, ssim

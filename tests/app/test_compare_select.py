@@ -10,7 +10,8 @@ from w2s_averages import SIZE, burst, image_of, known_as, levels, restored, w2s_
 from w2s_tree import make_8bit, make_raw
 
 from napari_w2s._types import InputError, Level
-from napari_w2s.app.compare_place import (
+from napari_w2s.app.comparing.comparison import Comparison
+from napari_w2s.app.comparing.place import (
     JUDGED,
     LEARNED,
     Place,
@@ -21,8 +22,7 @@ from napari_w2s.app.compare_place import (
     place_of,
     was_seen,
 )
-from napari_w2s.app.compare_select import gather, input_of, last_restoration, levels_of, title_of
-from napari_w2s.app.comparison import Comparison
+from napari_w2s.app.comparing.select import gather, input_of, last_restoration, levels_of, title_of
 from napari_w2s.data.image import Image
 from napari_w2s.data.stacks import average_image, open_images
 

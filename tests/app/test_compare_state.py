@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_w2s._types import Cancelled, InputError, Level
-from napari_w2s.app.compare_burst import RunningMean
-from napari_w2s.app.compare_numbers import METRICS, Numbers, TileNumbers
-from napari_w2s.app.compare_plan import Candidate, bursts_of, compare, resolve, results_of, ticked
-from napari_w2s.app.compare_state import Area, Columns, CompareState, Line, Map, View
-from napari_w2s.app.compare_title import contrast_note, fit_titles, numbers_of
-from napari_w2s.app.compare_worth_text import worth_sentences
-from napari_w2s.app.comparison import Box, Comparison, Contrast, Tile
-from napari_w2s.app.worth import AveragingCurve
+from napari_w2s.app.comparing.burst import RunningMean
+from napari_w2s.app.comparing.comparison import Box, Comparison, Contrast, Tile
+from napari_w2s.app.comparing.numbers import METRICS, Numbers, TileNumbers
+from napari_w2s.app.comparing.plan import Candidate, bursts_of, compare, resolve, results_of, ticked
+from napari_w2s.app.comparing.state import Area, Columns, CompareState, Line, Map, View
+from napari_w2s.app.comparing.title import contrast_note, fit_titles, numbers_of
+from napari_w2s.app.comparing.worth import AveragingCurve
+from napari_w2s.app.comparing.worth_text import worth_sentences
 from napari_w2s.data.image import Image
 
 PIXELS = np.zeros((8, 8), np.float32)

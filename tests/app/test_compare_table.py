@@ -13,8 +13,8 @@ import pytest
 from w2s_averages import compare, image_of, levels, restored
 
 from napari_w2s._types import InputError, OutputError
-from napari_w2s.app.compare_numbers import METRICS, Numbers, TileNumbers, measure
-from napari_w2s.app.compare_table import (
+from napari_w2s.app.comparing.numbers import METRICS, Numbers, TileNumbers, measure
+from napari_w2s.app.comparing.table import (
     NOTHING,
     cell_text,
     heading,

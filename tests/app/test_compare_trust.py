@@ -10,8 +10,8 @@ import pytest
 from w2s_averages import NOISE, PIXEL, SIZE, compare, halved, image_of, known_as, levels, restored, tiles, truth
 
 from napari_w2s._types import Cancelled, InputError, Progress, WeightsError
-from napari_w2s.app.compare_trust import error_map, flip_spread, ssim_difference, trust, trust_sentence
-from napari_w2s.app.comparison import Box, Comparison
+from napari_w2s.app.comparing.comparison import Box, Comparison
+from napari_w2s.app.comparing.trust import error_map, flip_spread, ssim_difference, trust, trust_sentence
 from napari_w2s.app.restore import restore_image
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.data.image import Image

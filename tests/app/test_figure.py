@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_w2s._types import InputError, OutputError
-from napari_w2s.app.comparison import Box
+from napari_w2s.app.comparing.comparison import Box
 from napari_w2s.app.figure import Panel, draw_panels
 from napari_w2s.app.figure_colours import NO_VALUE
 from napari_w2s.app.figure_file import DPI, FIGURE_SUFFIXES, save_figure

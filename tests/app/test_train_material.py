@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from w2s_train import layer, w2s_layers
 
-from napari_w2s.app.train_material import Ref, pair, suggest_noisy
-from napari_w2s.app.train_state import MATCHED, NO_LAYER
+from napari_w2s.app.training.material import Ref, pair, suggest_noisy
+from napari_w2s.app.training.state import MATCHED, NO_LAYER
 
 
 def test_w2s_layers_are_paired_by_what_their_metadata_say():

@@ -13,12 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from napari_w2s._types import Task
 from napari_w2s.app.restore import restore_image
 from napari_w2s.app.settings import RestoreSettings
-from napari_w2s.app.train_choice import TrainChoice
-from napari_w2s.app.train_data import read_fields
-from napari_w2s.app.train_material import Material, pair, suggest_noisy
-from napari_w2s.app.train_pace import seconds_of
-from napari_w2s.app.train_recipe import recipe
-from napari_w2s.app.train_state import MATCHED, Learn
+from napari_w2s.app.training.choice import TrainChoice
+from napari_w2s.app.training.data import read_fields
+from napari_w2s.app.training.material import Material, pair, suggest_noisy
+from napari_w2s.app.training.pace import seconds_of
+from napari_w2s.app.training.recipe import recipe
+from napari_w2s.app.training.state import MATCHED, Learn
 from napari_w2s.data.image import Image
 from napari_w2s.models.registry import Registry
 from napari_w2s.training.config import changed

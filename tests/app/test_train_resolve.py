@@ -11,13 +11,13 @@ from w2s_train import layer, w2s_layers
 from w2s_tree import make_8bit, make_raw
 
 from napari_w2s._types import Level, Task
-from napari_w2s.app.train_choice import TrainChoice
-from napari_w2s.app.train_folder import FolderReport, format_numbers, look_at_folder
-from napari_w2s.app.train_material import Material
-from napari_w2s.app.train_names import free_name, problem_of_name
-from napari_w2s.app.train_plan import TrainPlan, network_entry, parse_network
-from napari_w2s.app.train_resolve import format_about, resolve_training
-from napari_w2s.app.train_state import NO_LAYER, Learn, TrainState
+from napari_w2s.app.training.choice import TrainChoice
+from napari_w2s.app.training.folder import FolderReport, format_numbers, look_at_folder
+from napari_w2s.app.training.material import Material
+from napari_w2s.app.training.names import free_name, problem_of_name
+from napari_w2s.app.training.plan import TrainPlan, network_entry, parse_network
+from napari_w2s.app.training.resolve import format_about, resolve_training
+from napari_w2s.app.training.state import NO_LAYER, Learn, TrainState
 from napari_w2s.training.presets import NETWORK_SIZES
 
 ALL = ("avg1", "avg2", "avg4", "avg8", "avg16", "avg400", "sim")

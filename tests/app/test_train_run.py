@@ -17,14 +17,14 @@ from w2s_train import FakeFit, w2s_known
 from w2s_tree import make_8bit
 
 from napari_w2s._types import Cancelled, InputError, Level, Task
-from napari_w2s.app.train_choice import TrainChoice
-from napari_w2s.app.train_control import Control
-from napari_w2s.app.train_data import read_fields
-from napari_w2s.app.train_material import Material, pair, suggest_noisy
-from napari_w2s.app.train_pace import seconds_of
-from napari_w2s.app.train_recipe import folder_of, hardware, recipe
-from napari_w2s.app.train_run import Begun, Doubts, TrainTask, explain_training
-from napari_w2s.app.train_state import MATCHED, NO_LAYER, Learn
+from napari_w2s.app.training.choice import TrainChoice
+from napari_w2s.app.training.control import Control
+from napari_w2s.app.training.data import read_fields
+from napari_w2s.app.training.material import Material, pair, suggest_noisy
+from napari_w2s.app.training.pace import seconds_of
+from napari_w2s.app.training.recipe import folder_of, hardware, recipe
+from napari_w2s.app.training.run import Begun, Doubts, TrainTask, explain_training
+from napari_w2s.app.training.state import MATCHED, NO_LAYER, Learn
 from napari_w2s.data.image import Image
 from napari_w2s.training.report import FinishReason, NoteReport, StepReport, TrainingResult, Wish
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_w2s._types import Level
-from napari_w2s.app.train_state import PERSISTENT, Learn, TrainState, format_levels, parse_levels
+from napari_w2s.app.training.state import PERSISTENT, Learn, TrainState, format_levels, parse_levels
 
 
 def test_what_outlives_a_session_is_plain_and_comes_back():

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from napari_w2s.app.state import BusyError
-from napari_w2s.app.train_control import Control
-from napari_w2s.app.train_status import MOST_POINTS, Curve, Curves, TrainPhase, TrainStatus, by_output
+from napari_w2s.app.training.control import Control
+from napari_w2s.app.training.status import MOST_POINTS, Curve, Curves, TrainPhase, TrainStatus, by_output
 from napari_w2s.training.report import (
     FinishReason,
     NoteReport,

@@ -11,7 +11,7 @@ from w2s_panel import FakeRegistry, descriptor
 
 from napari_w2s._types import InputError, Task, WeightsError
 from napari_w2s.app.shared_models import SharedModels
-from napari_w2s.app.train_use import card_text, how_made, install_model, renamed
+from napari_w2s.app.training.use import card_text, how_made, install_model, renamed
 from napari_w2s.models.architectures import architecture
 from napari_w2s.models.builtin import default_registry
 from napari_w2s.models.card import make_card

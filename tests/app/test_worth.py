@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from w2s_averages import FRAMES, NOISE, burst, halved, levels, truth
 
 from napari_w2s._types import Cancelled, InputError
-from napari_w2s.app.worth import AveragingCurve, curve_of_burst, curve_of_levels, error_of, worth_frames, worth_text
+from napari_w2s.app.comparing.worth import (
+    AveragingCurve,
+    curve_of_burst,
+    curve_of_levels,
+    error_of,
+    worth_frames,
+    worth_text,
+)
 from napari_w2s.data.stacks import open_images
 
 COUNTS = (1, 2, 4, 8, 16)

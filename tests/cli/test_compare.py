@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from w2s_cli import Run
 
-from napari_w2s.app import compare_numbers
+from napari_w2s.app.comparing import numbers as compare_numbers
 
 
 @pytest.fixture

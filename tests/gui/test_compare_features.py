@@ -19,15 +19,15 @@ from w2s_compare import FakeMeasure, MakeCompare, add_levels, add_result, key, k
 from w2s_panel import MemoryStore
 
 from napari_w2s._types import Level, Progress
-from napari_w2s.app.compare_grid import Grid
-from napari_w2s.app.compare_numbers import measure
-from napari_w2s.app.compare_spread import Spread
-from napari_w2s.app.compare_state import Area, Line, Map, View
-from napari_w2s.app.comparison import Box, Comparison
+from napari_w2s.app.comparing.comparison import Box, Comparison
+from napari_w2s.app.comparing.grid import Grid
+from napari_w2s.app.comparing.numbers import measure
+from napari_w2s.app.comparing.spread import Spread
+from napari_w2s.app.comparing.state import Area, Line, Map, View
 from napari_w2s.data.stacks import open_images
-from napari_w2s.gui.compare_export import Exporter
-from napari_w2s.gui.compare_snapshot import ViewState
-from napari_w2s.gui.compare_widget import CompareWidget
+from napari_w2s.gui.comparing.export import Exporter
+from napari_w2s.gui.comparing.snapshot import ViewState
+from napari_w2s.gui.comparing.widget import CompareWidget
 from napari_w2s.gui.layers import image_to_layer_data
 
 
@@ -590,7 +590,7 @@ class TestFiles:
         def ask(_parent: object, _title: str, name: str, kinds: str) -> tuple[str, str]:
             return str(tmp_path / Path(name).stem), kinds
 
-        monkeypatch.setattr("napari_w2s.gui.compare_export.QFileDialog.getSaveFileName", ask)
+        monkeypatch.setattr("napari_w2s.gui.comparing.export.QFileDialog.getSaveFileName", ask)
         made = make_compare()
         made.choose.levels.click()
         wait(qtbot, is_idle(made))
@@ -611,14 +611,14 @@ class TestFiles:
         self, panel: CompareWidget, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
     ):
         monkeypatch.setattr(
-            "napari_w2s.gui.compare_export.QFileDialog.getSaveFileName", lambda *_: ("/proc/nothing/a.csv", "")
+            "napari_w2s.gui.comparing.export.QFileDialog.getSaveFileName", lambda *_: ("/proc/nothing/a.csv", "")
         )
         panel.bar.csv.click()
         wait(qtbot, is_idle(panel))
         assert "cannot be written" in panel.bar.message.text()
 
     def test_a_question_that_was_not_answered(self, panel: CompareWidget, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("napari_w2s.gui.compare_export.QFileDialog.getSaveFileName", lambda *_: ("", ""))
+        monkeypatch.setattr("napari_w2s.gui.comparing.export.QFileDialog.getSaveFileName", lambda *_: ("", ""))
         for button in (panel.bar.figure, panel.bar.csv, panel.bar.json):
             button.click()
         assert not panel.busy

@@ -14,10 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from napari_w2s._types import InputError
 from napari_w2s.gui import bridge
-from napari_w2s.gui import compare_tiles as module
-from napari_w2s.gui.compare_layout import best_shape
-from napari_w2s.gui.compare_snapshot import ViewState
-from napari_w2s.gui.compare_tiles import TileGrid, make_tile
+from napari_w2s.gui.comparing import tiles as module
+from napari_w2s.gui.comparing.layout import best_shape
+from napari_w2s.gui.comparing.snapshot import ViewState
+from napari_w2s.gui.comparing.tiles import TileGrid, make_tile
 from napari_w2s.gui.watcher import LayerWatcher
 
 

@@ -22,13 +22,13 @@ from w2s_panel import MemoryStore
 
 import napari_w2s
 from napari_w2s._types import InputError, Level
-from napari_w2s.app.compare_numbers import measure
-from napari_w2s.app.compare_state import PERSISTENT, THRESHOLDS, Columns, CompareState
-from napari_w2s.app.comparison import Contrast
-from napari_w2s.gui import compare_tiles
-from napari_w2s.gui.compare_canvas import CONTRAST_TEXT
-from napari_w2s.gui.compare_snapshot import ViewState
-from napari_w2s.gui.compare_widget import CompareWidget
+from napari_w2s.app.comparing.comparison import Contrast
+from napari_w2s.app.comparing.numbers import measure
+from napari_w2s.app.comparing.state import PERSISTENT, THRESHOLDS, Columns, CompareState
+from napari_w2s.gui.comparing import tiles as compare_tiles
+from napari_w2s.gui.comparing.canvas import CONTRAST_TEXT
+from napari_w2s.gui.comparing.snapshot import ViewState
+from napari_w2s.gui.comparing.widget import CompareWidget
 
 
 @pytest.fixture
@@ -476,6 +476,6 @@ class TestManifest:
         assert items == ["napari-w2s.compare"]
 
     def test_opening_the_panel_costs_no_torch(self):
-        code = "import sys, napari_w2s.gui.compare_widget; print('torch' in sys.modules)"
+        code = "import sys, napari_w2s.gui.comparing.widget; print('torch' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "False"

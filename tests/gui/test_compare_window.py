@@ -20,10 +20,10 @@ from w2s_compare import FakeMeasure, add_levels, add_result, key, keys
 from w2s_panel import MemoryStore
 
 from napari_w2s._types import Level
-from napari_w2s.app.compare_state import Area, Line, Map, View
-from napari_w2s.app.comparison import Box
-from napari_w2s.gui.compare_snapshot import ViewState
-from napari_w2s.gui.compare_widget import CompareWidget
+from napari_w2s.app.comparing.comparison import Box
+from napari_w2s.app.comparing.state import Area, Line, Map, View
+from napari_w2s.gui.comparing.snapshot import ViewState
+from napari_w2s.gui.comparing.widget import CompareWidget
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="napari's canvas needs OpenGL, which this platform lacks"

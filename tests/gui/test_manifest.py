@@ -15,10 +15,10 @@ from npe2 import PluginManifest
 
 import napari_w2s
 from napari_w2s._types import Task
-from napari_w2s.app import train_state
 from napari_w2s.app.settings import NON_FINITE_POLICIES, PRECISIONS
 from napari_w2s.app.state import PERSISTENT, RestoreState
-from napari_w2s.app.train_state import TrainState
+from napari_w2s.app.training import state as train_state
+from napari_w2s.app.training.state import TrainState
 from napari_w2s.gui.settings import PluginStore
 from napari_w2s.training.presets import NETWORK_SIZES, PRESETS
 
@@ -77,7 +77,7 @@ def test_opening_the_panel_costs_no_torch():
 
 
 def test_opening_the_train_panel_costs_no_torch():
-    code = "import sys, napari_w2s.gui.train_widget; print({'torch', 'lightning'} & set(sys.modules))"
+    code = "import sys, napari_w2s.gui.training.widget; print({'torch', 'lightning'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -11,10 +11,10 @@ from qtpy.QtGui import QFocusEvent
 from w2s_train import w2s_layers
 
 from napari_w2s._types import Level
-from napari_w2s.app.train_resolve import resolve_training
-from napari_w2s.app.train_state import TrainState, parse_levels
-from napari_w2s.gui.train_advanced import TrainAdvanced
-from napari_w2s.gui.train_number import NumberEdit
+from napari_w2s.app.training.resolve import resolve_training
+from napari_w2s.app.training.state import TrainState, parse_levels
+from napari_w2s.gui.training.advanced import TrainAdvanced
+from napari_w2s.gui.training.number import NumberEdit
 
 
 @pytest.fixture

@@ -21,14 +21,14 @@ from w2s_train import FakeFit, w2s_known
 
 from napari_w2s._types import InputError, Level, OutputError, Task
 from napari_w2s.app.shared_models import SharedModels
-from napari_w2s.app.train_folder import FolderReport
-from napari_w2s.app.train_state import Learn
-from napari_w2s.app.train_status import TrainPhase
-from napari_w2s.app.train_use import Installed
+from napari_w2s.app.training.folder import FolderReport
+from napari_w2s.app.training.state import Learn
+from napari_w2s.app.training.status import TrainPhase
+from napari_w2s.app.training.use import Installed
 from napari_w2s.gui import defaults
-from napari_w2s.gui.train_curves import log_ticks, palette, smooth
-from napari_w2s.gui.train_preview import TrainPreview
-from napari_w2s.gui.train_widget import TrainWidget
+from napari_w2s.gui.training.curves import log_ticks, palette, smooth
+from napari_w2s.gui.training.preview import TrainPreview
+from napari_w2s.gui.training.widget import TrainWidget
 from napari_w2s.training.report import FinishReason, PreviewReport, TrainingResult
 
 EDGE = 32

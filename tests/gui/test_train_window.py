@@ -22,10 +22,10 @@ from w2s_train import FakeFit, w2s_known
 from napari_w2s._types import Task
 from napari_w2s.app.shared_models import SharedModels
 from napari_w2s.app.state import FinishReason
-from napari_w2s.app.train_folder import FolderReport
-from napari_w2s.app.train_status import TrainPhase
+from napari_w2s.app.training.folder import FolderReport
+from napari_w2s.app.training.status import TrainPhase
 from napari_w2s.gui.restore_widget import RestoreWidget
-from napari_w2s.gui.train_widget import TrainWidget
+from napari_w2s.gui.training.widget import TrainWidget
 from napari_w2s.models.builtin import default_registry
 
 pytestmark = pytest.mark.skipif(

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_w2s._types import Level
-from napari_w2s.app.comparison import Comparison, Tile
+from napari_w2s.app.comparing.comparison import Comparison, Tile
 from napari_w2s.data.image import Image
 from napari_w2s.data.protocol import FRAME_INDICES
 

@@ -12,11 +12,11 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 
 from napari_w2s._types import Cancelled, Level, StopFn
-from napari_w2s.app.compare_numbers import Numbers, TileNumbers
-from napari_w2s.app.comparison import Comparison
+from napari_w2s.app.comparing.comparison import Comparison
+from napari_w2s.app.comparing.numbers import Numbers, TileNumbers
 
 if TYPE_CHECKING:
-    from napari_w2s.gui.compare_widget import CompareWidget
+    from napari_w2s.gui.comparing.widget import CompareWidget
 
 MakeCompare = Callable[..., "CompareWidget"]
 SIZE = 32

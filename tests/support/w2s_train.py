@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_w2s.app.train_material import Material
+from napari_w2s.app.training.material import Material
 from napari_w2s.data.protocol import SIM_SCALE
 from napari_w2s.training.report import (
     FinishReason,

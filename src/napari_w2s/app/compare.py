@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_w2s._types import InputError, StopFn
-from napari_w2s.app.compare_open import Given, Opening
-from napari_w2s.app.compare_pixels import PixelBox, PixelPoint, position_of, world_box, world_point
-from napari_w2s.app.comparison import Comparison, Contrast
+from napari_w2s.app.comparing.comparison import Comparison, Contrast
+from napari_w2s.app.comparing.open import Given, Opening
+from napari_w2s.app.comparing.pixels import PixelBox, PixelPoint, position_of, world_box, world_point
 from napari_w2s.data.image import Image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from napari_w2s.app.compare_numbers import Numbers
+    from napari_w2s.app.comparing.numbers import Numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,13 @@ class Compared:
             (top, left, height, width) of the part that is shown enlarged, in pixels as for `compare`; by default the
             box.
         **options
-            For `napari_w2s.app.compare_figure.draw_comparison`.
+            For `napari_w2s.app.comparing.figure.draw_comparison`.
 
         Raises
         ------
         InputError, OutputError
         """
-        from napari_w2s.app.compare_figure import draw_comparison
+        from napari_w2s.app.comparing.figure import draw_comparison
         from napari_w2s.app.figure_file import check_figure_path, save_figure
 
         file = check_figure_path(Path(path))
@@ -68,7 +68,7 @@ class Compared:
         OutputError
             If it cannot be written.
         """
-        from napari_w2s.app.compare_table import save_csv
+        from napari_w2s.app.comparing.table import save_csv
 
         return save_csv(self.numbers, Path(path))
 
@@ -85,7 +85,7 @@ class Compared:
         OutputError
             If it cannot be written.
         """
-        from napari_w2s.app.compare_file import save
+        from napari_w2s.app.comparing.file import save
 
         return save(self.comparison, Path(path)).problems
 
@@ -106,8 +106,8 @@ class Compared:
         ------
         InputError, OutputError
         """
-        from napari_w2s.app.compare_curves import profiles
-        from napari_w2s.app.compare_plots import draw_profiles
+        from napari_w2s.app.comparing.curves import profiles
+        from napari_w2s.app.comparing.plots import draw_profiles
 
         ends = (world_point(self.comparison, start), world_point(self.comparison, end))
         curves = profiles(self.comparison, *ends, normalised=normalised)
@@ -120,8 +120,8 @@ class Compared:
         ------
         InputError, OutputError
         """
-        from napari_w2s.app.compare_curves import spectra
-        from napari_w2s.app.compare_plots import draw_spectra
+        from napari_w2s.app.comparing.curves import spectra
+        from napari_w2s.app.comparing.plots import draw_spectra
 
         return _save_plot(path, lambda: draw_spectra(spectra(self.comparison)))
 
@@ -134,13 +134,13 @@ class Compared:
             If there is no curve: it needs avg400 and other averaging levels, or a burst.
         OutputError
         """
-        from napari_w2s.app.compare_plots import draw_worth
+        from napari_w2s.app.comparing.plots import draw_worth
 
         return _save_plot(path, lambda: draw_worth(self.numbers))
 
     def to_markdown(self) -> str:
         """Return the numbers as a table in Markdown."""
-        from napari_w2s.app.compare_table import table, to_markdown
+        from napari_w2s.app.comparing.table import table, to_markdown
 
         return to_markdown(table(self.numbers))
 
@@ -203,8 +203,8 @@ def compare(
     Cancelled
         If `stop` returned True.
     """
-    from napari_w2s.app.compare_numbers import measure
-    from napari_w2s.app.compare_planes import planes
+    from napari_w2s.app.comparing.numbers import measure
+    from napari_w2s.app.comparing.planes import planes
 
     given = [images] if isinstance(images, str | os.PathLike | Image) else list(images)
     opening = Opening(channel)

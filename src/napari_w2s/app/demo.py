@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_w2s._types import Level, ProgressFn, StopFn
-from napari_w2s.app.comparison import Box
+from napari_w2s.app.comparing.comparison import Box
 from napari_w2s.app.figure import Panel, draw_panels
 from napari_w2s.app.figure_file import save_figure as save
 from napari_w2s.app.figure_layout import Zoom

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_w2s._types import InputError
-from napari_w2s.app.comparison import Box
+from napari_w2s.app.comparing.comparison import Box
 from napari_w2s.app.figure_colours import colour_map, display_range
 from napari_w2s.app.figure_layout import LINE, Layout, Lines, Place, Zoom, lay_out
 from napari_w2s.app.figure_scale import bar_label, bar_length

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from napari_w2s.app.comparison import Box
+from napari_w2s.app.comparing.comparison import Box
 from napari_w2s.app.figure_text import POINTS, fit
 
 TITLE_SIZE, NUMBERS_SIZE, HEADING_SIZE, NOTES_SIZE = 7.0, 6.2, 9.0, 6.0

@@ -198,7 +198,7 @@ def compare(
 def _print(compared: Compared) -> None:
     from rich.table import Table
 
-    from napari_w2s.app.compare_table import table
+    from napari_w2s.app.comparing.table import table
 
     numbers = table(compared.numbers)
     shown = Table(box=None, pad_edge=False, header_style="bold")

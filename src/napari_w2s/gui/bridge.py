@@ -16,7 +16,7 @@ import numpy.typing as npt
 from napari_w2s._types import InputError
 from napari_w2s.app.resolve import Candidate
 from napari_w2s.app.suggest import ImageReport
-from napari_w2s.app.train_material import Material
+from napari_w2s.app.training.material import Material
 from napari_w2s.data.image import Image
 from napari_w2s.gui.layers import image_from_layer_data
 from napari_w2s.gui.samples import PLACEHOLDER_KEY

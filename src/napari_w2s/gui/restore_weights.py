@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
 
-from napari_w2s.gui.train_parts import LineEdit
+from napari_w2s.gui.training.parts import LineEdit
 
 _TIP = (
     "A file of weights for the chosen model (.safetensors, .pth or .pt), trained anywhere, or a folder with the "

@@ -15,7 +15,7 @@ from napari_w2s.app.resolve import Candidate, RestorePlan, resolve
 from napari_w2s.app.shared_models import SharedModels
 from napari_w2s.app.state import PERSISTENT, RestoreState, RunStatus
 from napari_w2s.app.suggest import describe_image
-from napari_w2s.app.train_use import how_made
+from napari_w2s.app.training.use import how_made
 from napari_w2s.gui import bridge, defaults
 from napari_w2s.gui.parts import is_alive
 from napari_w2s.gui.restore_view import RestoreView

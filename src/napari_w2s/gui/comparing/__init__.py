@@ -1,0 +1,1 @@
+"""The comparison in the viewer: tiles, numbers, maps, curtain and plots."""

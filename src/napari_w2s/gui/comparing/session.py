@@ -1,0 +1,296 @@
+"""The comparison that is shown, and what is worked out about it in threads: display ranges and numbers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_w2s._types import StopFn, W2SError
+from napari_w2s.app.comparing.comparison import Comparison, Tile
+from napari_w2s.app.comparing.contrast import limits
+from napari_w2s.app.comparing.numbers import Numbers, measure
+from napari_w2s.app.comparing.planes import Plane, readable_planes
+from napari_w2s.app.comparing.title import contrast_note, fit_titles, numbers_of
+from napari_w2s.data.image import Image
+from napari_w2s.gui import bridge
+from napari_w2s.gui.comparing.canvas import forget_note, note_in_tiles
+from napari_w2s.gui.comparing.images import image_of, position_of
+from napari_w2s.gui.comparing.newest import Newest
+from napari_w2s.gui.comparing.tiles import TileGrid
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+logger = logging.getLogger(__name__)
+
+MeasureFn = Callable[..., Numbers]
+"""``measure(comparison, *, threshold, stop)``: see `napari_w2s.app.comparing.numbers.measure`."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How tiles are drawn.
+
+    Attributes
+    ----------
+    limits : mapping of str to tuple of float
+        Display range by key.
+    planes : mapping of str to Plane
+        What is shown of each, and where it lies.
+    problems : mapping of str to str
+        Why others cannot be compared.
+    """
+
+    limits: Mapping[str, tuple[float, float]]
+    planes: Mapping[str, Plane]
+    problems: Mapping[str, str]
+
+
+class Session:
+    """What is compared at present.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    measure : callable, optional
+        See `MeasureFn`.
+
+    Attributes
+    ----------
+    grid : TileGrid
+    comparison : Comparison or None
+        None while nothing is compared.
+    numbers : Numbers or None
+        Of the comparison as it is; None until they are known.
+    threshold : str
+        Of FRC.
+    changed
+        Signal: the comparison is another, or there is none any more.
+    numbered
+        Signal: there are other numbers, or none.
+    working
+        Signal: whether numbers are being worked out.
+    told
+        Signal with a sentence for the user.
+    """
+
+    changed = Signal()
+    numbered = Signal()
+    working = Signal(bool)
+    told = Signal(str)
+
+    def __init__(self, viewer: ViewerModel, measure: MeasureFn = measure) -> None:
+        self._viewer = viewer
+        self._measure = measure
+        self.grid = TileGrid(viewer)
+        self.comparison: Comparison | None = None
+        self.numbers: Numbers | None = None
+        self.threshold = "1/7"
+        self._prefaces: Mapping[str, str] = {}
+        self._looked = False
+        self._look_job: Newest[Look] = Newest(self._show_look, self._explain)
+        self._numbers_job: Newest[Numbers] = Newest(self._show_numbers, self._explain, self.working.emit)
+        self.grid.gone.connect(self._on_gone)
+        self.grid.source_changed.connect(self._on_source)
+        self.grid.left.connect(self._on_left)
+
+    @property
+    def busy(self) -> bool:
+        """True while something is being worked out."""
+        return self._look_job.busy or self._numbers_job.busy
+
+    def show(self, comparison: Comparison) -> None:
+        """Show a comparison whose keys are identities of layers.
+
+        Raises
+        ------
+        InputError
+            If a layer is not there. Then the viewer looks as it did before.
+        """
+        first = not self.grid.is_active
+        self.grid.show({tile.key: tile.title for tile in comparison.tiles})
+        if self.comparison is not None:
+            # What stands there in the place of a burst stays.
+            kept = {tile.key: tile for tile in self.comparison.tiles if tile.key in self.grid.repainted}
+            comparison = comparison.replace(tiles=tuple(kept.get(tile.key, tile) for tile in comparison.tiles))
+        if first:
+            self._viewer.dims.events.point.connect(self._on_point)
+            self._viewer.canvas.events.size.connect(self._on_size)
+        self._set(comparison.replace(position=position_of(self._viewer)))
+
+    def change(self, **changes: Any) -> None:
+        """Change attributes of the comparison, e.g. its box."""
+        before = self.comparison
+        if before is not None:
+            # Tiles hold arrays, which say of each pixel whether it is equal.
+            other = {k: v for k, v in changes.items() if k == "tiles" or getattr(before, k) != v}
+            if other:
+                self._set(before.replace(**other), only=frozenset(other))
+
+    def set_threshold(self, threshold: str) -> None:
+        """Choose the threshold of FRC."""
+        if threshold != self.threshold:
+            self.threshold = threshold
+            if self.comparison is not None:
+                self._ask_numbers()
+
+    def put(self, key: str, image: Image, title: str) -> None:
+        """Show another image in the place of a tile's own: the mean of some frames of a burst."""
+        if self.comparison is None or key not in self.grid.keys:
+            return
+        self.grid.repaint(key, np.asarray(image.data))
+        self._replace(Tile(key=key, image=image, title=title))
+
+    def preface(self, words: Mapping[str, str]) -> None:
+        """Say in some tiles' titles what stands there in their place."""
+        if words != self._prefaces:
+            self._prefaces = dict(words)
+            self._title()
+
+    def leave(self) -> None:
+        """Go back to what the viewer looked like before."""
+        self.grid.leave()
+
+    def close(self) -> None:
+        """Leave, stop all work and wait for it."""
+        self._look_job.close()
+        self._numbers_job.close()
+        self.leave()
+
+    def _replace(self, new: Tile) -> None:
+        assert self.comparison is not None
+        self.change(tiles=tuple(new if tile.key == new.key else tile for tile in self.comparison.tiles))
+
+    def _set(self, comparison: Comparison, only: frozenset[str] = frozenset()) -> None:
+        self.comparison = comparison
+        if only != {"contrast"}:
+            self._ask_numbers(in_passing=only == {"box"})
+        if only != {"box"}:
+            self._ask_look()
+            self._title()
+        self.changed.emit()
+
+    def _ask_look(self) -> None:
+        comparison = self.comparison
+        assert comparison is not None
+        self._look_job.ask(lambda _, stop: _look(comparison, stop))
+
+    def _ask_numbers(self, *, in_passing: bool = False) -> None:
+        comparison, threshold, measure = self.comparison, self.threshold, self._measure
+        if not in_passing and self.numbers is not None:
+            self.numbers = None
+            self.numbered.emit()
+        self._numbers_job.ask(
+            lambda _, stop: measure(comparison, threshold=threshold, stop=stop), in_passing=in_passing
+        )
+
+    def _show_look(self, look: Look) -> None:
+        comparison = self.comparison
+        if comparison is None:
+            return
+        moved = False
+        for key, one in look.planes.items():
+            moved |= self._place(comparison.tile(key).image, key, one)
+        if moved:
+            self.grid.fit()
+        for key, one_range in look.limits.items():
+            self.grid.limit(key, one_range)
+        self._looked = True
+        self._title()
+        for problem in look.problems.values():
+            self.told.emit(problem)
+
+    def _place(self, image: Image, key: str, one: Plane) -> bool:
+        """Move a tile to where its image lies among the others; True if it had not been there."""
+        layer = self.grid.tile(key)
+        if layer is None or _knows_its_place(image, one):
+            return False
+        moved = not (np.allclose(layer.scale[-2:], one.scale) and np.allclose(layer.translate[-2:], one.origin))
+        if moved:
+            self.grid.place(key, one.scale, one.origin, one.unit)
+        return moved
+
+    def _show_numbers(self, numbers: Numbers) -> None:
+        if self.comparison is not None:
+            self.numbers = numbers
+            # Titles in the canvas are dear: while a box is dragged they wait for the end.
+            if not self._numbers_job.has_next:
+                self._title()
+            self.numbered.emit()
+
+    def _title(self) -> None:
+        comparison = self.comparison
+        if comparison is None:
+            return
+        titles = {tile.key: tile.title for tile in comparison.tiles}
+        parts = {key: () if key in self._prefaces else numbers_of(self.numbers, key) for key in titles}
+        titles |= {key: f"{words}: {titles[key]}" for key, words in self._prefaces.items() if key in titles}
+        width = self.grid.cell_width()
+        fitted = fit_titles(titles, parts, width)
+        for key, text in fitted.texts.items():
+            self.grid.title(key, text, fitted.size)
+        if self._looked:
+            note = contrast_note(comparison, fitted.size, width, maps=bool(self._prefaces))
+            note_in_tiles(self._viewer, note, fitted.size)
+
+    def _explain(self, error: Exception) -> None:
+        if isinstance(error, W2SError):
+            self.told.emit(str(error))
+        else:
+            logger.error("a comparison could not be worked out", exc_info=error)
+            text = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.told.emit(f"The images could not be compared: {text}. Napari's log has the details.")
+
+    def _on_point(self, _event: Any = None) -> None:
+        self.change(position=position_of(self._viewer))
+
+    def _on_size(self, _event: Any = None) -> None:
+        self._title()
+
+    def _on_source(self, key: str) -> None:
+        layer = bridge.find_layer(self._viewer.layers, key)
+        if self.comparison is None or layer is None or key not in self.grid.keys or key in self.grid.repainted:
+            return
+        try:
+            image = image_of(layer)
+        except W2SError as error:
+            self.told.emit(str(error))
+            return
+        self._replace(Tile(key=key, image=image, title=self.comparison.tile(key).title))
+
+    def _on_gone(self, key: str) -> None:
+        if self.comparison is None:
+            return
+        tiles = tuple(tile for tile in self.comparison.tiles if tile.key != key)
+        reference = self.comparison.reference if self.comparison.reference != key else None
+        self.change(tiles=tiles, reference=reference)
+
+    def _on_left(self) -> None:
+        self._look_job.forget()
+        self._numbers_job.forget()
+        self._viewer.dims.events.point.disconnect(self._on_point)
+        self._viewer.canvas.events.size.disconnect(self._on_size)
+        forget_note(self._viewer)
+        self.comparison = self.numbers = None
+        self._prefaces, self._looked = {}, False
+        self.changed.emit()
+        self.numbered.emit()
+
+
+def _look(comparison: Comparison, stop: StopFn) -> Look:
+    planes, problems = readable_planes(comparison, stop=stop)
+    return Look(limits(comparison, planes=planes, stop=stop), planes, problems)
+
+
+def _knows_its_place(image: Image, one: Plane) -> bool:
+    """Tell whether an image lies where its frame was laid; one that is mirrored is drawn so."""
+    sizes, origin = image.scale[-2:], image.translate[-2:]
+    if min(sizes) < 0:
+        return True
+    same_size = np.allclose(sizes, one.scale, rtol=1e-6)
+    return bool(image.units[-1] == one.unit and same_size and np.allclose(origin, one.origin, atol=1e-6 * min(sizes)))
