@@ -5,6 +5,7 @@
 #   TORCH_INDEX=URL       the package index for PyTorch on Linux (default: PyTorch's CPU builds);
 #                         empty takes the usual index, whose Linux builds bring several GB of CUDA
 #   PYTEST="-k reader"    more arguments for pytest
+#   REPORT="--fovs 47"    arguments of scripts/benchmark_report.py
 
 VENV ?= .venv
 export VENV
@@ -85,7 +86,11 @@ format: $(VENV)/.lint ## Put the code into shape
 
 .PHONY: bench
 bench: $(VENV)/.bench ## Measure the engine against its alternatives and write the table to docs/
-	$(BIN)/python -m benchmarks
+	$(DISPLAYED) $(BIN)/python -m benchmarks
+
+.PHONY: report
+report: $(VENV)/.bench ## Measure the models on held-out W2S fields (W2S_ROOT) and write the page of results to docs/
+	$(BIN)/python scripts/benchmark_report.py $(REPORT)
 
 .PHONY: docs
 docs: $(VENV)/.docs ## Build the documentation in site/

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import default_speed, engine, startup, training
+from benchmarks import cluster, compare, compare_window, default_speed, engine, startup, training
 from benchmarks.timing import processor
 
 TABLE = Path(__file__).parents[1] / "docs" / "performance-table.md"
@@ -21,6 +21,9 @@ def main() -> None:
         engine.large,
         default_speed.speed,
         training.throughput,
+        compare.numbers,
+        compare_window.window,
+        cluster.scaling,
     )
     rows = [row for measure in measures for row in measure()]
     machine = f"{os.cpu_count()} cores of {processor()}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads"

@@ -63,11 +63,16 @@ def _by_scikit_image(comparison: Comparison) -> None:
             structural_similarity(reference, seen, data_range=255)
 
 
-def _comparison() -> Comparison:
+def field_of_view() -> dict[str, Image]:
+    """Return the seven images of a simulated field of view, by level, as if they had been opened."""
     images = {str(image.w2s["level"]): image for image in simulated_images(0, (0,), 512)}
     images = {level: image.replace(data=np.asarray(image.data)) for level, image in images.items()}
     # An opened field of view is known by its number.
-    images = {level: _known(image, release="8bit", fov=50, channel=0) for level, image in images.items()}
+    return {level: _known(image, release="8bit", fov=50, channel=0) for level, image in images.items()}
+
+
+def _comparison() -> Comparison:
+    images = field_of_view()
     noisy = images[Level.AVG1]
     smooth = gaussian_filter(noisy.data.astype(np.float32), 1.0)
     for scale in (1, 2):

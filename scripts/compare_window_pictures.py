@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import napari
-from real_window import PICTURES, open_viewer, run_events, save, save_in_both_themes, wait_until
+from PIL import Image
+from real_window import PICTURES, open_viewer, run_events, save, wait_until
 
 from napari_w2s.app.comparing.comparison import Box, Contrast
 from napari_w2s.app.comparing.state import Area, Columns, Map, View
@@ -63,7 +64,7 @@ def show_levels(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> No
     panel.state.contrast = Contrast.MATCHED
     panel.state.columns = Columns.MATCHED
     settle(panel)
-    save_in_both_themes(viewer, folder, "compare-window-levels")
+    save(viewer, folder / "compare-window-levels.png")
 
 
 def show_box(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> None:
@@ -112,6 +113,12 @@ def show_last(viewer: napari.Viewer, panel: CompareWidget, folder: Path) -> None
     panel.state.view = View.GRID
 
 
+def shrink(path: Path) -> None:
+    """Keep 256 colours of a picture: half the bytes, and hardly to be seen."""
+    with Image.open(path) as picture:
+        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
 def scroll_to(panel: CompareWidget, part: object) -> None:
     """Bring a part of the panel into sight."""
     panel.area.ensureWidgetVisible(part, 0, 0)
@@ -123,15 +130,15 @@ def main(folder: Path) -> None:
     viewer = open_viewer()
     open_images(viewer)
     panel = open_panel(viewer)
-    save(viewer, folder / "compare-window-start.png")
     show_levels(viewer, panel, folder)
     show_box(viewer, panel, folder)
     show_worth(viewer, panel, folder)
     panel.leave()
     show_last(viewer, panel, folder)
-    panel.leave()
-    save(viewer, folder / "compare-window-left.png")
+    panel.close_down()
     viewer.close()
+    for path in folder.glob("compare-window-*.png"):
+        shrink(path)
 
 
 if __name__ == "__main__":

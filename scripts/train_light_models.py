@@ -64,6 +64,8 @@ def main() -> None:
         print(f"{model}: {result.message}", flush=True)
         if result.reason is FinishReason.COMPLETED and result.model is not None:
             shutil.copyfile(result.model, target)
+        if result.reason is FinishReason.STOPPED:
+            break
 
 
 if __name__ == "__main__":

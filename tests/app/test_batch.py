@@ -11,7 +11,8 @@ import tifffile
 
 from napari_w2s._types import InputError, Level, Progress, WeightsError
 from napari_w2s.app import restore
-from napari_w2s.app.batch import BatchCallbacks, JobResult, Outcome, run_batch
+from napari_w2s.app.batch import BatchCallbacks, JobResult, run_batch
+from napari_w2s.app.batch_job import Outcome
 from napari_w2s.app.plan import Job, plan_batch
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.data.ometiff import read_ome_tiff

@@ -203,6 +203,17 @@ def test_profiles_follow_a_line_across_all_tiles() -> None:
     assert stretched[0].width == first.width
 
 
+def test_a_band_is_as_wide_in_tiles_of_any_pixel_size() -> None:
+    pixels = np.random.default_rng(0).normal(100, 20, (32, 32))
+    coarse = gaussian(0.4).replace(data=pixels, scale=(0.2, 0.2), translate=(0.05, 0.05))
+    fine = gaussian(0.4).replace(data=np.kron(pixels, np.ones((2, 2))), scale=(0.1, 0.1), translate=(0.0, 0.0))
+    one, other = profiles(compare([coarse, fine]).comparison, (3.25, 0.25), (3.25, 5.25), width=1.0)
+    at = np.round(one.distance[::2] / 0.1).astype(int)
+    assert len(other.distance) > len(one.distance)
+    assert np.abs(one.values[::2] - other.values[at]).max() < 12
+    assert one.values.std() < 15
+
+
 def test_a_line_needs_a_length_and_an_image() -> None:
     comparison = compare([gaussian(0.4)]).comparison
     with pytest.raises(InputError, match="no length"):

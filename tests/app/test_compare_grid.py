@@ -258,6 +258,20 @@ class TestImagesWithoutPixelSize:
         assert found.grid.shape == double.shape
         assert not found.problems
 
+    def test_of_unlike_shapes_are_laid_on_the_reference(self) -> None:
+        images = {"a": image_of(NOISE, pixel=None), "tiny": image_of(NOISE[:5, :5], pixel=None)}
+        images["double"] = image_of(np.kron(NOISE, np.ones((2, 2), np.float32)), pixel=None)
+        for reference, kept in (("a", {"a", "double"}), ("double", {"a", "double"}), ("tiny", {"tiny"})):
+            found, problems = readable_planes(compare(images, reference))
+            assert set(found) == kept
+            assert set(problems) == set(images) - kept
+
+    def test_of_unlike_shapes_are_laid_as_most_of_them_fit(self) -> None:
+        images = {"tiny": image_of(NOISE[:5, :5], pixel=None), "a": image_of(NOISE, pixel=None)}
+        images["b"] = image_of(2 * NOISE, pixel=None)
+        found, problems = readable_planes(compare(images))
+        assert (set(found), set(problems)) == ({"a", "b"}, {"tiny"})
+
     def test_of_unlike_shapes_are_refused_with_a_way_out(self) -> None:
         odd = image_of(NOISE[:50], pixel=None)
         found, problems = readable_planes(compare({"a": image_of(NOISE, pixel=None), "odd": odd}, "a"))

@@ -24,12 +24,16 @@ from w2s_averages import (
     w2s_image,
 )
 
-from napari_w2s._types import Cancelled, InputError
+from napari_w2s._types import Cancelled, InputError, Level
 from napari_w2s.app.comparing.comparison import Box, Comparison
 from napari_w2s.app.comparing.finite import finite_part
 from napari_w2s.app.comparing.numbers import METRICS, Numbers, TileNumbers, averaging_curve, measure
 from napari_w2s.app.comparing.scores import SCORES, Reference
 from napari_w2s.app.comparing.select import levels_of
+from napari_w2s.app.comparing.shared import frames_of, less_shared
+from napari_w2s.app.comparing.table import cell_text
+from napari_w2s.data.image import Image
+from napari_w2s.data.protocol import FRAME_INDICES
 from napari_w2s.data.stacks import open_images
 from napari_w2s.metrics.frc import single_image_frc, two_image_frc
 from napari_w2s.metrics.reference import match_affine, psnr, rmse, ssim
@@ -152,8 +156,8 @@ class TestWhatIsMeasured:
         for key, size in (("avg1", 64.0), ("sim", 32.0)):
             own = single_image_frc(np.asarray(images[key].data, float), pixel_size=size).resolution
             assert found.of(key).frc == (own if own is None else pytest.approx(own, rel=1e-9))
-        both = two_image_frc(images["avg400"].data, images["avg1"].data, pixel_size=64.0).resolution
-        assert found.of("avg1").frc_two == pytest.approx(both)
+        both = two_image_frc(burst(128)[np.arange(400) != 249].mean(axis=0), images["avg1"].data, pixel_size=64.0)
+        assert found.of("avg1").frc_two == pytest.approx(both.resolution, rel=1e-3)
         assert found.of("avg400").frc_two is None
 
     def test_frc_without_a_pixel_size_is_in_pixels(self) -> None:
@@ -283,6 +287,24 @@ class TestBadInput:
         assert (found.data_range, found.range_source) == (None, "the reference is constant")
         assert found.of("a").psnr is None
         assert found.of("a").rmse is not None
+        assert (found.of("a").rmse_matched, found.of("a").ssim_matched) == (None, None)
+        assert any("nothing can be matched" in note for note in found.of("a").notes)
+
+    def test_binary_images_are_measured(self) -> None:
+        mask = halved(truth(128)) > 120
+        found = measure(compare({"a": image_of(~mask), "b": image_of(mask)}, "b"))
+        assert (found.data_range, found.range_source) == (1, "binary images")
+        assert found.of("a").rmse == 1
+
+    def test_a_reference_without_a_finite_pixel_is_told(self) -> None:
+        found = measure(compare({"a": image_of(noisy()), "r": image_of(np.full((SIZE, SIZE), np.nan))}, "r"))
+        assert (found.data_range, found.range_source) == (None, "the reference has no finite pixel")
+
+    def test_intensities_on_another_scale_are_told(self) -> None:
+        images = {"r": image_of(halved(truth())), "a": image_of(noisy()), "counts": image_of(37 * noisy() + 1200)}
+        found = measure(compare(images, "r"), only=QUICK)
+        assert [one.key for one in found.tiles if not one.shares_scale] == ["counts"]
+        assert any("another scale" in note for note in found.of("counts").notes)
 
     def test_a_tile_of_nan_keeps_no_other_from_being_measured(self) -> None:
         images = {"a": image_of(noisy()), "nan": image_of(np.full((SIZE, SIZE), np.nan)), "r": image_of(noisy(1))}
@@ -354,6 +376,63 @@ class TestWhatIsSaidOfNumbers:
         assert not found.of("avg1").notes
         assert found.of("smooth").frc is None
         assert any("does not cross" in note for note in found.of("smooth").notes)
+
+
+class TestSharedFrames:
+    """Noise that an image and its reference share correlates up to the finest ring."""
+
+    def floor(self, images: dict[str, Image], key: str, reference: str = "avg400") -> TileNumbers:
+        return measure(compare(images, reference), only=["frc_two"]).of(key)
+
+    def test_are_taken_out_of_the_reference(self) -> None:
+        rng = np.random.default_rng(5)
+        frames = rng.normal(100, NOISE, (400, 128, 128)).astype(np.float32)
+        images = {
+            level: w2s_image(frames[list(FRAME_INDICES[Level(level)])].mean(axis=0), level)
+            for level in ("avg16", "avg400")
+        }
+        plain = two_image_frc(images["avg400"].data, images["avg16"].data, pixel_size=64.0)
+        assert plain.correlation.mean() == pytest.approx(0.2, abs=0.02)
+        tile = tiles(images)[0]
+        comparison = compare(images, "avg400")
+        pixels = {key: np.asarray(image.data, float) for key, image in images.items()}
+        rest = less_shared(comparison, tile, pixels)
+        assert rest is not None
+        np.testing.assert_allclose(rest, frames[16:].mean(axis=0), rtol=1e-5)
+        assert abs(two_image_frc(rest, images["avg16"].data, pixel_size=64.0).correlation.mean()) < 0.02
+        found = measure(comparison, only=["frc_two"]).of("avg16")
+        assert not found.shares_frames
+        assert any("taken out" in note for note in found.notes)
+
+    def test_of_a_restoration_are_those_of_its_input(self) -> None:
+        images = levels(128)
+        images = {"avg400": images["avg400"], "avg8": images["avg8"], "r": restored(images["avg8"])}
+        assert not self.floor(images, "r").shares_frames
+        del images["avg8"]
+        found = measure(compare(images, "avg400"), only=["frc_two"])
+        assert found.of("r").shares_frames
+        assert any("looks finer" in note for note in found.of("r").notes)
+        assert cell_text(found, found.of("r"), "frc_two").startswith("≥ ")
+
+    def test_that_cannot_be_taken_out_make_a_bound(self) -> None:
+        images = levels(128)
+        assert self.floor(images, "avg16", "avg8").shares_frames
+        assert not self.floor(images, "avg8", "avg16").shares_frames
+        assert not self.floor(images, "avg1", "avg16").shares_frames
+        assert self.floor(images, "avg8", "avg16").frc_two != self.floor(images, "avg16", "avg8").frc_two
+
+    def test_are_of_one_place_only(self) -> None:
+        images = levels(128)
+        images["elsewhere"] = known_as(images["avg8"], fov=51)
+        images["mine"] = image_of(images["avg8"].data)
+        for key in ("elsewhere", "mine", "sim"):
+            assert not self.floor(images, key).shares_frames
+            assert not any("taken out" in note for note in self.floor(images, key).notes)
+
+    def test_of_a_mean_are_those_that_it_names(self) -> None:
+        mean = known_as(w2s_image(np.zeros((4, 4)), "avg8"), level=None, frames=[3, 9])
+        assert frames_of(mean) == range(3, 10)
+        assert frames_of(image_of(np.zeros((4, 4)))) is None
 
 
 def test_finite_part_is_the_largest_rectangle_of_blocks() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from napari_w2s._types import Cancelled, InputError, Level
 from napari_w2s.app.comparing.burst import RunningMean
 from napari_w2s.app.comparing.comparison import Box, Comparison, Contrast, Tile
-from napari_w2s.app.comparing.numbers import METRICS, Numbers, TileNumbers
+from napari_w2s.app.comparing.numbers import METRICS, OPTIONAL, Numbers, TileNumbers
 from napari_w2s.app.comparing.plan import Candidate, bursts_of, compare, resolve, results_of, ticked
 from napari_w2s.app.comparing.state import Area, Columns, CompareState, Line, Map, View
 from napari_w2s.app.comparing.title import contrast_note, fit_titles, numbers_of
@@ -105,7 +105,7 @@ class TestState:
         assert state.measured_box() == Box(0, 0, 1, 1)
 
     def test_every_number_has_a_column(self):
-        assert {key for columns in Columns for key in columns.keys} == set(METRICS)
+        assert {key for columns in Columns for key in columns.keys} == {*METRICS, *OPTIONAL}
 
 
 class TestPlan:
@@ -252,10 +252,21 @@ class TestTitles:
         tiles = (Tile(key="a", image=image(), title="a"), Tile(key="b", image=image(), title="b"))
         matched = Comparison(tiles=tiles, reference="b", contrast=Contrast.MATCHED)
         assert contrast_note(matched, 9, 900) == "contrast matched to b"
-        assert contrast_note(matched, 9, 100) == "matched to b"
+        assert contrast_note(matched, 9, 130) == "matched to b"
+        assert contrast_note(matched, 9, 100) == "matched"
+        assert contrast_note(matched, 9, 40) == ""
         assert contrast_note(matched, 9, 900, maps=True) == "images: contrast matched to b"
         assert contrast_note(matched.replace(contrast=Contrast.PER_TILE), 9, 900) == "own contrast"
+        assert contrast_note(matched.replace(contrast=Contrast.SHARED), 9, 120) == "one contrast"
         assert contrast_note(Comparison(tiles=()), 9, 900) == ""
+
+    def test_a_map_is_explained_in_as_many_words_as_there_is_room_for(self):
+        tiles = (Tile(key="a", image=image(), title="a"),)
+        legend = (("orange: erased, blue: invented", "orange erased"), ("beyond 4 σ of the noise of avg1",))
+        text = contrast_note(Comparison(tiles=tiles), 9, 900, maps=True, legend=legend)
+        assert text.splitlines() == ["images: one contrast for all", legend[0][0], legend[1][0]]
+        text = contrast_note(Comparison(tiles=tiles), 9, 140, maps=True, legend=legend)
+        assert text.splitlines() == ["one contrast", "orange erased"]
 
     def test_what_restorations_are_worth(self):
         known = numbers(worth=23.4)

@@ -232,6 +232,18 @@ class TestFolder:
         assert some.choice.levels[Level.AVG4] == 1.0
         assert of_folder(folder(levels=("avg1", "sim"))).levels == {}
 
+    def test_levels_that_all_weigh_nothing_allow_no_training(self):
+        none = of_folder(levels=", ".join(f"{name} 0" for name in ALL[:-1]))
+        assert (
+            none.missing
+            == "All levels have the weight 0, so that none is learned. Give one of them more under Advanced."
+        )
+        assert set(none.levels.values()) == {0.0}
+        # Weights for levels that are not there are no weights for those that are.
+        assert of_folder(folder(levels=("avg1", "avg2", "sim")), levels="avg8 0").missing == ""
+        # Super-resolution learns from clean images alone.
+        assert of_folder(levels="avg1 0", task=Task.SR).missing == ""
+
 
 MODELS = (
     descriptor("mine", Task.JDSR, title="Mine", architecture="unet", summary="It knows."),

@@ -128,6 +128,8 @@ def test_folders_of_ones_own_pair_by_name(tmp_path: Path) -> None:
     found = find_cases(make_config({"pairs": [pair], "pipelines": ["bicubic"]}))
     assert found.levels == ("low",)
     assert [(case.field, case.fine is None) for case in found.cases] == [("a", False), ("b", True)]
+    assert [found.cases[0].reference(task)[1] for task in (Task.DENOISE, Task.SR)] == ["clean", "fine"]
+    assert "image of twice the size" in no_reference(found.cases[1], Task.SR)
     assert found.notes == [f"1 of the images in {tmp_path / 'noisy'} have no reference, c for one."]
     own = scene(ord("a"), 0).astype(np.uint16)
     assert widefield_range(found.cases[0]) == (own.min(), own.max())

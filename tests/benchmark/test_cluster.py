@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from w2s_benchmark import benchmark, make_tree
@@ -16,9 +16,11 @@ from w2s_trained import save_small
 from napari_w2s._types import Cancelled, InputError
 from napari_w2s.benchmark import cluster as cluster_module
 from napari_w2s.benchmark import evaluate
-from napari_w2s.benchmark.cluster import ClusterLost, connect, default_workers
+from napari_w2s.benchmark.cluster import device_of
 from napari_w2s.benchmark.plan import Group, group
 from napari_w2s.benchmark.work import Job, Scored
+from napari_w2s.engine import cluster as engine_cluster
+from napari_w2s.engine.cluster import ClusterLost, connect, default_workers
 
 distributed = pytest.importorskip("distributed")
 
@@ -149,7 +151,7 @@ def test_a_stop_ends_the_work(tmp_path: Path, workers: Any) -> None:
 def test_a_scheduler_that_goes_away_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(engine_cluster, "CONNECT_SECONDS", 0.5)
     root = make_tree(tmp_path / "w2s", fovs=range(1, 6))
     config = benchmark(root, "noisy", "bicubic", levels=["avg1", "avg4"])
     running = distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0")
@@ -158,7 +160,7 @@ def test_a_scheduler_that_goes_away_loses_nothing(
         if done == 3:
             running.close()
 
-    with pytest.raises(ClusterLost, match=r"What was measured is kept.*run the same command to go on"):
+    with pytest.raises(ClusterLost, match=r"What was done is kept.*run the same command to go on"):
         evaluate(config, tmp_path / "out", scheduler=running.scheduler_address, progress=leave)
     kept = len((tmp_path / "out" / "journal.jsonl").read_text().splitlines())
     assert kept >= 3
@@ -167,7 +169,7 @@ def test_a_scheduler_that_goes_away_loses_nothing(
 
 
 def test_a_scheduler_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(engine_cluster, "CONNECT_SECONDS", 0.2)
     config = benchmark(make_tree(tmp_path / "w2s"), "noisy", levels=["avg1"])
     for address, message in (("tcp://127.0.0.1:9", "does not answer"), ("nonsense://x", "does not answer")):
         with pytest.raises(InputError, match=message):
@@ -215,3 +217,26 @@ def test_jobs_that_begin_alike_are_put_together(tmp_path: Path) -> None:
         ((), ["x"]),
         ((), [""]),
     ]
+
+
+class FakeClient:
+    """Workers with the devices that a test gives them."""
+
+    def __init__(self, *devices: str) -> None:
+        self.devices = devices
+
+    def run(self, _ask: Any) -> dict[str, str]:
+        return {f"tcp://{place}": device for place, device in enumerate(self.devices)}
+
+
+@pytest.mark.parametrize(
+    ("devices", "asked", "kind"),
+    [(("cpu", "cpu"), "auto", "cpu"), ((), "auto", "auto"), (("cpu", "cuda"), "cuda:1", "cuda")],
+)
+def test_the_device_is_the_one_that_workers_take(devices: tuple[str, ...], asked: str, kind: str) -> None:
+    assert device_of(cast("Any", FakeClient(*devices)), asked) == kind
+
+
+def test_workers_with_different_devices_are_refused() -> None:
+    with pytest.raises(InputError, match="cpu and cuda, whose numbers would be mixed"):
+        device_of(cast("Any", FakeClient("cuda", "cpu", "cuda")), "auto")

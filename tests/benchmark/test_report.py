@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from w2s_benchmark import TOYS, Blur, CountingRegistry, Twice, benchmark, describe, make_tree
 
 from napari_w2s._types import OutputError
 from napari_w2s.benchmark import evaluate, write_report
 from napari_w2s.benchmark.published import published_table
-from napari_w2s.benchmark.report import content, make_report
+from napari_w2s.benchmark.report import content, make_report, plots
 from napari_w2s.benchmark.report.html import as_html
 from napari_w2s.benchmark.report.latex import as_latex, escape
 from napari_w2s.benchmark.report.markdown import as_markdown
@@ -54,7 +56,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def registry() -> CountingRegistry:
-    networks = [describe("pure-let", Blur), describe("rcan", Twice, scale=2)]
+    networks = [describe("pure-let", Blur), describe("rcan", Twice, scale=2), describe("rcan-light", Twice, scale=2)]
     return CountingRegistry([*TOYS, *networks])
 
 
@@ -109,6 +111,56 @@ def test_published_figures_stand_beside_ours(result: BenchmarkResult) -> None:
 
 
 WANTED = ("pure-let+rcan", "avg2", "psnr")
+
+
+def test_light_networks_stand_beside_the_published_full_ones(
+    tmp_path: Path, registry: CountingRegistry, result: BenchmarkResult
+) -> None:
+    assert not any(title.startswith("Light networks") for title in tables(result))
+    root = make_tree(tmp_path / "w2s", levels=("avg1", "avg2", "sim"))
+    light = evaluate(benchmark(root, "pure-let+rcan-light"), tmp_path / "out", registry=registry)
+    table = tables(light)["Light networks beside the published full ones: PSNR in dB / SSIM"]
+    (block,) = table.blocks
+    (line,) = block.lines
+    assert (block.title, line.head, len(line.cells)) == ("avg2", "PURE-LET", 6)
+    theirs = published_table()["avg2", "PURE-LET", "RCAN"]
+    ours = {one.metric: one.mean for one in light.summaries if one.level == "avg2"}
+    psnr, ssim = ours["psnr"], ours["ssim"]
+    assert psnr is not None
+    assert ssim is not None
+    assert line.cells[0].text == (f"{psnr:.2f} / {ssim:.3f} ({psnr - theirs.psnr:+.2f} / {ssim - theirs.ssim:+.2f})")
+    assert [cell.text for cell in line.cells[1:]] == ["–"] * 5
+    assert "no reproduction" in table.caption
+
+
+def test_a_long_table_goes_over_several_pages_of_latex() -> None:
+    blocks = tuple(
+        Block(level, tuple(Line(f"{level}-{n}", (Cell("1"),)) for n in range(count)))
+        for level, count in (("one", 30), ("two", 3), ("three", 70))
+    )
+    table = Table(title="All", caption="Of all.", corner="line", heads=("a",), blocks=blocks)
+    text = as_latex(Report(title="", facts=(), notes=(), tables=(table,)))
+    pages = text.split(r"\begin{table}")[1:]
+    assert max(page.count(" & 1 ") for page in pages) <= 32
+    heads = re.findall(r"((?:one|two|three)-\d+) & 1", text)
+    assert heads == [line.head for block in blocks for line in block.lines]
+    assert r"\caption{All. Of all.}" in pages[0]
+    assert all(r"\caption{All (continued)}" in page for page in pages[1:])
+
+
+@pytest.mark.parametrize("seconds", [(0.14, 1.9), (0.02, 90.0), (3.0, 3.1)])
+def test_times_are_plain_numbers_that_do_not_run_into_each_other(seconds: tuple[float, float]) -> None:
+    figure = Figure(figsize=(3.1, 3))
+    panel = figure.subplots()
+    panel.plot(seconds, (1, 2))
+    panel.set_xscale("log")
+    plots._plain_ticks(panel)
+    figure.draw_without_rendering()
+    labels = [label for label in panel.get_xticklabels(which="both") if label.get_text()]
+    assert not any("$" in label.get_text() for label in labels)
+    low, high = panel.get_xlim()
+    boxes = sorted(label.get_window_extent().x0 for label in labels if low <= label.get_position()[0] <= high)
+    assert all(after - before > 20 for before, after in pairwise(boxes))
 
 
 def test_differences_are_to_the_first_of_a_task(result: BenchmarkResult) -> None:

@@ -22,6 +22,7 @@ from napari_w2s.benchmark.protocol import PROTOCOLS
 from napari_w2s.benchmark.scores import measure
 from napari_w2s.benchmark.stages import hand_over
 from napari_w2s.data.png import read_png
+from napari_w2s.engine.device import choose_device
 from napari_w2s.engine.predict import predict
 
 
@@ -283,3 +284,30 @@ def test_what_went_wrong_in_a_model_is_in_the_log(
     with caplog.at_level(logging.INFO, "napari_w2s"):
         evaluate(benchmark(root, "fails", levels=["avg1"]), tmp_path / "out", registry=registry)
     assert any(record.exc_info for record in caplog.records)
+
+
+def test_the_device_that_is_taken_counts_and_not_its_name(tmp_path: Path, registry: CountingRegistry) -> None:
+    root = make_tree(tmp_path / "w2s", levels=("avg1", "avg400"))
+    automatic, named = (
+        evaluate(benchmark(root, "blur", device=device), tmp_path / device, registry=registry)
+        for device in ("auto", choose_device().type)
+    )
+    assert [row.key for row in automatic.rows] == [row.key for row in named.rows]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+def test_a_folder_takes_one_benchmark_at_a_time(tmp_path: Path, registry: CountingRegistry) -> None:
+    root = make_tree(tmp_path / "w2s", levels=("avg1", "avg400"))
+    folder = tmp_path / "out"
+    said: list[OutputError] = []
+
+    def meddle(done: int, _total: int) -> None:
+        if done == 1:
+            with pytest.raises(OutputError, match="Another benchmark is running in") as caught:
+                evaluate(benchmark(root, "noisy"), folder, registry=CountingRegistry())
+            said.append(caught.value)
+
+    result = evaluate(benchmark(root, "noisy", "blur"), folder, registry=registry, progress=meddle)
+    assert (len(said), result.measured) == (1, 4)
+    assert "blur" in (folder / "benchmark.yaml").read_text()
+    assert evaluate(benchmark(root, "noisy", "blur"), folder, registry=registry).measured == 0

@@ -69,6 +69,13 @@ def test_differences_are_paired_by_image() -> None:
     assert spread_of_means[1] - spread_of_means[0] > 10 * (high - low)
 
 
+def test_a_pipeline_of_another_level_takes_no_part_in_ranks() -> None:
+    scores = {("001", 0): 1.0, ("002", 0): 2.0}
+    table = [*rows("a", scores), *rows("b", scores), *rows("c", scores, level="avg1")]
+    made = by_system([one for one in summarise(table, ["psnr"], protocol="float") if one.level == "avg2"])
+    assert {name: one.rank for name, one in made.items()} == {"a": 1.5, "b": 1.5}
+
+
 def test_ranks_count_fields_that_all_have() -> None:
     first = {("001", 0): 1.0, ("002", 0): 9.0, ("003", 0): 9.0}
     second = {("001", 0): 2.0, ("002", 0): 2.0, ("003", 0): float("nan")}

@@ -33,7 +33,7 @@ def test_what_is_scored_follows_from_the_scale() -> None:
         ("bicubic+vst-nlm", "nothing comes after super-resolution"),
         ("bicubic+bicubic", "nothing comes after super-resolution"),
         ("vst-nlm+", "lacks the name of a model"),
-        ("noisy+bicubic", "no model named 'noisy'"),
+        ("noisy+bicubic", "noisy is no model. Leave it out: bicubic"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_does(pipeline: str, message: str) -> None:

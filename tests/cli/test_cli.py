@@ -252,11 +252,11 @@ def test_a_second_interrupt_ends_at_once(
 
 
 def test_details_are_for_who_asks(run: Run, cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_w2s.app import batch
+    from napari_w2s.app import batch_job
 
     cells.write_bytes(b"no image")
     asked: list[int] = []
-    monkeypatch.setattr(batch.logger, "debug", lambda *_a, **options: asked.append(options.get("exc_info")))
+    monkeypatch.setattr(batch_job.logger, "debug", lambda *_a, **options: asked.append(options.get("exc_info")))
     quiet = run("restore", cells, "-m", "bicubic", "-o", tmp_path)
     assert len(quiet.err.splitlines()) == 2
     assert asked == [True]

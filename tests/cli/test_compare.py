@@ -85,6 +85,10 @@ def test_plots_are_saved(run: Run, cells: dict[str, Path], tmp_path: Path) -> No
     assert ended.code == 0
     assert "FWHM" in (tmp_path / "p.svg").read_text(encoding="utf-8")
     assert (tmp_path / "s.png").is_file()
+    line = ("--line", "10,5,10,50", "--profile", tmp_path / "wide.svg")
+    assert run("compare", cells["noisy"], *line, "--line-width", 9).code == 0
+    assert (tmp_path / "wide.svg").read_bytes() != (tmp_path / "p.svg").read_bytes()
+    assert run("compare", cells["noisy"], *line, "--line-width", "nan").code != 0
 
 
 def test_a_comparison_is_saved_and_reopened(run: Run, cells: dict[str, Path], tmp_path: Path) -> None:
@@ -110,6 +114,9 @@ def test_options_reach_the_numbers(run: Run, cells: dict[str, Path], tmp_path: P
 
     assert psnr("--range", 1000) - psnr("--range", 100) == pytest.approx(20)
     assert "FRC at half-bit" in run("compare", cells["better"], "-r", cells["clean"], "--frc", "half-bit").out
+    plain = run("compare", cells["better"], "-r", cells["clean"])
+    assert "MicroSSIM" not in plain.out
+    assert "MicroSSIM" in run("compare", cells["better"], "-r", cells["clean"], "--microssim").out
 
 
 def test_frames_and_channels_are_chosen(run: Run, tmp_path: Path) -> None:

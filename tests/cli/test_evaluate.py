@@ -76,6 +76,8 @@ def test_errors_are_counted_and_the_rest_is_there(run: Run, root: Path, tmp_path
     [
         (["--data", "ROOT", "-m", "noisy"], 2, "--output DIR"),
         (["--data", "ROOT", "-o", "OUT"], 2, "-m MODEL"),
+        (["--data", "ROOT", "-m", "noisy", "--weights", "rcan-light=", "-o", "OUT"], 2, "MODEL=FILE"),
+        (["--data", "ROOT", "-m", "noisy+bicubic", "-o", "OUT"], 1, "Leave it out: bicubic"),
         (["-m", "noisy", "-o", "OUT"], 2, "name the images"),
         (["--data", "ROOT", "-m", "noisy", "--levels", "avg3", "-o", "OUT"], 2, "levels.0"),
         (["--data", "ROOT", "-m", "noisy", "--metrics", "vmaf", "-o", "OUT"], 2, "no metric 'vmaf'"),

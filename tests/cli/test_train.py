@@ -15,6 +15,7 @@ import yaml
 from w2s_cli import Run
 from w2s_tree import make_8bit
 
+from napari_w2s.engine.cluster import default_workers
 from napari_w2s.models.builtin import default_registry
 from napari_w2s.training.checkpoints import load, stored
 from napari_w2s.training.config import read_recipe
@@ -206,7 +207,19 @@ def test_the_second_signal_ends_at_once(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_more_processes_than_cores_are_refused_before_anything_is_made(
+    run: Run, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_w2s.training.processes.default_workers", lambda: 2)
+    ended = run("train", recipe, "-o", tmp_path / "run", "--devices", "99", "--accelerator", "cpu")
+    assert (ended.code, ended.out) == (1, "")
+    assert "99 processes are too many for this machine, whose processor has 2 cores" in ended.err
+    assert "--devices 2" in ended.err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.timeout(300)
+@pytest.mark.skipif(default_workers() < 2, reason="one core trains in one process")
 def test_two_processes_make_what_one_makes_with_twice_the_batch(recipe: Path, tmp_path: Path) -> None:
     folder = tmp_path / "two"
     arguments = ["train", recipe, "-o", folder, "--devices", "2", "--accelerator", "cpu"]

@@ -25,6 +25,7 @@ from napari_w2s.app.comparing.numbers import measure
 from napari_w2s.app.comparing.spread import Spread
 from napari_w2s.app.comparing.state import Area, Line, Map, View
 from napari_w2s.data.stacks import open_images
+from napari_w2s.gui.comparing.canvas import CONTRAST_TEXT
 from napari_w2s.gui.comparing.export import Exporter
 from napari_w2s.gui.comparing.snapshot import ViewState
 from napari_w2s.gui.comparing.widget import CompareWidget
@@ -355,6 +356,7 @@ class TestMaps:
     ):
         result = add_result(viewer, levels[Level.AVG1])
         panel = make_compare(spread=fake_spread)
+        viewer.canvas.size = (1200, 1600)
         panel.choose.levels.click()
         grid = panel.session.grid
         tile, place = grid.layer(key(result)), list(grid.keys).index(key(result))
@@ -369,7 +371,12 @@ class TestMaps:
         assert drawn.name.startswith({"unsupported": "not supported", "ssim": "ssim map"}.get(kind, str(kind)))
         assert "w2s-denoise of avg1" in drawn.name
         assert panel.trust.sentence.text()
+        explained = viewer.canvas.overlays[CONTRAST_TEXT].text.splitlines()
+        assert explained[0] == "images: one contrast for all"
+        assert ("orange: erased, blue: invented" in explained) is (kind is Map.UNSUPPORTED)
+        assert len(explained) == (3 if kind is Map.UNSUPPORTED else 2)
         panel.trust.buttons[kind].click()
+        assert viewer.canvas.overlays[CONTRAST_TEXT].text == "one contrast for all"
         assert panel.state.map is Map.NONE
         assert grid.layer(key(result)) is tile
         assert tile.name.startswith("w2s-denoise of avg1")

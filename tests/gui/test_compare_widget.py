@@ -359,6 +359,36 @@ class TestNumbers:
         wait(qtbot, is_measured(panel))
         assert fake.asked[-1].tiles[0].image.data is layers[Level.AVG1].data
 
+    def test_microssim_is_measured_only_while_it_is_shown(
+        self, make_compare: MakeCompare, viewer: ViewerModel, qtbot: QtBot
+    ):
+        add_levels(viewer)
+        fake = FakeMeasure()
+        panel = make_compare(fake)
+        panel.choose.levels.click()
+        wait(qtbot, is_measured(panel))
+        assert "microssim" not in fake.only
+        panel.state.columns = Columns.MICRO
+        wait(qtbot, lambda: len(fake.asked) == 2 and not panel.session.busy)
+        assert "microssim" in fake.only
+        panel.state.columns = Columns.PLAIN
+        assert not panel.session.busy
+        panel.state.reference = panel.state.layers[0]
+        wait(qtbot, is_measured(panel))
+        assert "microssim" not in fake.only
+
+    def test_no_choice_makes_the_panel_wider_than_its_column(
+        self, make_compare: MakeCompare, viewer: ViewerModel, qtbot: QtBot
+    ):
+        add_levels(viewer)
+        panel = make_compare()
+        panel.choose.levels.click()
+        wait(qtbot, is_measured(panel))
+        room = panel.minimumWidth() - 20 - panel.area.verticalScrollBar().sizeHint().width()
+        for columns in Columns:
+            panel.state.columns = columns
+            assert panel.area.widget().minimumSizeHint().width() <= room
+
 
 class TestContrast:
     def test_tiles_share_or_have_their_own(self, make_compare: MakeCompare, viewer: ViewerModel, qtbot: QtBot):
@@ -379,6 +409,10 @@ class TestContrast:
         assert limits()[0][1] == pytest.approx(10, rel=0.01)
         assert limits()[1][1] == pytest.approx(100, rel=0.01)
         assert viewer.canvas.overlays[CONTRAST_TEXT].text == "own contrast"
+        wait(qtbot, lambda: viewer.canvas.overlays[CONTRAST_TEXT].visible)
+        viewer.scene.camera.zoom *= 1.5
+        assert not viewer.canvas.overlays[CONTRAST_TEXT].visible
+        wait(qtbot, lambda: viewer.canvas.overlays[CONTRAST_TEXT].visible)
         panel.state.reference = key(bright)
         panel.state.contrast = Contrast.MATCHED
         wait(qtbot, is_idle(panel))
@@ -435,9 +469,30 @@ class TestBadInput:
         panel.bar.action.click()
         wait(qtbot, is_measured(panel))
         assert panel.session.numbers.data_range is None
-        assert titles(panel) == ["image 0", "image 1"]
-        panel.state.columns = Columns.ALONE
+        assert [title.partition(" · ")[0] for title in titles(panel)] == ["image 0", "image 1"]
+        assert all("Noise" in title for title in titles(panel))
         assert panel.numbers.table.columnCount() > 1
+        assert [panel.numbers.columns.itemData(i) for i in range(panel.numbers.columns.count())] == ["alone"]
+        panel.state.reference = panel.state.layers[0]
+        wait(qtbot, is_measured(panel))
+        assert panel.numbers.columns.currentData() == "plain"
+
+    @pytest.mark.parametrize("turn", [{"rotate": 30}, {"shear": (0.2,)}, {"affine": np.diag([2.0, 1.0, 1.0])}])
+    def test_a_turned_layer_is_told(self, make_compare: MakeCompare, viewer: ViewerModel, turn: dict[str, Any]):
+        viewer.add_image(np.zeros((64, 64)), name="upright")
+        viewer.add_image(np.zeros((64, 64)), name="askew", **turn)
+        panel = make_compare()
+        askew, upright = panel.choice.plan.layers
+        assert "askew is turned or sheared" in str(askew.problem)
+        assert upright.problem is None
+
+    def test_a_layer_is_turned_while_it_is_shown(self, make_compare: MakeCompare, viewer: ViewerModel, qtbot: QtBot):
+        layers = add_levels(viewer)
+        panel = make_compare()
+        panel.choose.levels.click()
+        wait(qtbot, is_measured(panel))
+        layers[Level.AVG2].rotate = 20
+        assert "is turned or sheared" in panel.bar.message.text()
 
     def test_the_reference_is_deleted(self, make_compare: MakeCompare, viewer: ViewerModel, qtbot: QtBot):
         layers = add_levels(viewer)

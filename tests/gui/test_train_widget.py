@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -15,6 +17,7 @@ from napari.layers import Image as ImageLayer
 from pytestqt.qtbot import QtBot
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, Qt
+from qtpy.QtGui import QFont, QFontMetrics
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
 from w2s_panel import FakeRegistry, MakePanel, MemoryStore, descriptor
 from w2s_train import FakeFit, w2s_known
@@ -25,7 +28,7 @@ from napari_w2s.app.training.folder import FolderReport
 from napari_w2s.app.training.state import Learn
 from napari_w2s.app.training.status import TrainPhase
 from napari_w2s.app.training.use import Installed
-from napari_w2s.gui import defaults
+from napari_w2s.gui import bridge, defaults
 from napari_w2s.gui.training.curves import log_ticks, palette, smooth
 from napari_w2s.gui.training.preview import TrainPreview
 from napari_w2s.gui.training.widget import TrainWidget
@@ -207,6 +210,20 @@ class TestChoosing:
         assert panel.plan.learn is Learn.IMAGES
         assert visible(panel, panel.source.images)
 
+    def test_levels_that_all_weigh_nothing_are_told(self, make_train: MakeTrain, viewer: ViewerModel):
+        add_w2s(viewer, levels="avg1 avg4 avg400 sim")
+        panel = make_train()
+        pick(panel.options.task, "jdsr")
+        for level in (Level.AVG1, Level.AVG4):
+            assert panel.bar.action.isEnabled()
+            panel.advanced.levels[level].setText("0")
+            panel.advanced.levels[level].editingFinished.emit()
+        assert [panel.advanced.levels[level].text() for level in (Level.AVG1, Level.AVG4)] == ["0", "0"]
+        assert not panel.bar.action.isEnabled()
+        assert said(panel).startswith("All levels have the weight 0")
+        pick(panel.options.task, "sr")
+        assert panel.bar.action.isEnabled()
+
     def test_layers_that_cannot_be_ticked_say_why_in_sight(self, make_train: MakeTrain, viewer: ViewerModel):
         viewer.add_image(np.zeros((EDGE, EDGE)), name="grey")
         panel = make_train()
@@ -387,6 +404,87 @@ class TestTraining:
         panel = make_train(FakeFit(notes=("The batch was halved.",)))
         train(panel, qtbot)
         assert "The batch was halved." in panel.bar.warning.text.text()
+
+    def test_what_was_said_of_a_run_goes_with_its_set_up(
+        self, make_train: MakeTrain, viewer: ViewerModel, qtbot: QtBot
+    ):
+        add_w2s(viewer)
+        panel = make_train(FakeFit(notes=("The batch was halved.",)))
+        train(panel, qtbot)
+        panel.state.show_advanced = True
+        panel.progress.preview.click()
+        assert said(panel) == "All steps were done."
+        pick(panel.options.time, "long")
+        assert said(panel) == ""
+        assert not visible(panel, panel.bar.warning)
+        # What came of it can still be used.
+        assert visible(panel, panel.result)
+        assert panel.progress.best.text() == "Best 34.0 dB at step 4"
+
+    def test_what_was_said_of_a_failure_goes_with_the_layers(
+        self, make_train: MakeTrain, viewer: ViewerModel, qtbot: QtBot
+    ):
+        add_w2s(viewer)
+        panel = make_train(FakeFit(fail=InputError("cells is too small.")))
+        train(panel, qtbot)
+        assert said(panel) == "cells is too small."
+        viewer.layers[0].name = "other"
+        assert said(panel) == "cells is too small."
+        viewer.layers.remove("ch0 avg400")
+        assert said(panel) == ""
+        viewer.layers.clear()
+        assert said(panel) == "Choose the folder of the W2S benchmark, or another source."
+
+    def test_a_run_that_goes_on_is_not_dismissed(self, make_train: MakeTrain, viewer: ViewerModel, qtbot: QtBot):
+        add_w2s(viewer)
+        fit = FakeFit(gated=True, notes=("The batch was halved.",))
+        panel = make_train(fit)
+        begin(panel, qtbot)
+        fit.allow(1)
+        qtbot.waitUntil(lambda: panel.runner.status.step == 1)
+        viewer.layers.remove("ch0 avg400")
+        assert "The batch was halved." in panel.bar.warning.text.text()
+        fit.allow()
+        qtbot.waitUntil(phase(panel, TrainPhase.IDLE))
+        assert said(panel) == "All steps were done."
+
+    def test_pixels_that_are_changed_meanwhile_are_not_learned_from(
+        self, make_train: MakeTrain, viewer: ViewerModel, qtbot: QtBot
+    ):
+        add_w2s(viewer)
+        before = viewer.layers["ch0 avg1"].data.copy()
+        fit = FakeFit(gated=True)
+        panel = make_train(fit)
+        begin(panel, qtbot)
+        assert fit.running.wait(10)
+        viewer.layers["ch0 avg1"].data[:] = 0
+        fit.allow()
+        qtbot.waitUntil(phase(panel, TrainPhase.IDLE))
+        _, _, given = fit.calls[0]
+        for one in (*given["train"], *given["validation"]):
+            np.testing.assert_array_equal(one.inputs["avg1"], before[int(one.name[:3]) - 1])
+
+    def test_what_is_in_a_file_is_not_copied(self, make_train: MakeTrain, viewer: ViewerModel, tmp_path: Path):
+        np.save(tmp_path / "a.npy", np.zeros((3, EDGE, EDGE), np.uint8))
+        mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+        for data in (mapped, np.asarray(mapped)[1:], da.zeros((3, EDGE, EDGE), chunks=EDGE)):
+            snapshot = bridge.snapshot_of(viewer.add_image(data, contrast_limits=(0, 1)))
+            assert bridge.frozen(snapshot) is snapshot
+        own = bridge.snapshot_of(viewer.add_image(np.eye(EDGE)))
+        assert not np.shares_memory(bridge.frozen(own).image.data, own.image.data)
+        assert bridge.frozen(own).frame == own.frame
+
+    def test_no_memory_for_a_copy_is_told(
+        self, make_train: MakeTrain, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+    ):
+        class Huge(np.ndarray):
+            def copy(self, *_: Any, **__: Any) -> Any:
+                raise MemoryError
+
+        own = bridge.snapshot_of(viewer.add_image(np.eye(EDGE), name="cells"))
+        huge = replace(own, image=own.image.replace(data=own.image.data.view(Huge)))
+        with pytest.raises(InputError, match=r"no memory for a copy of cells \(0\.0 GiB\)\. Crop it"):
+            bridge.frozen(huge)
 
     def test_a_second_run_begins_anew(self, make_train: MakeTrain, viewer: ViewerModel, qtbot: QtBot):
         add_w2s(viewer)
@@ -741,6 +839,16 @@ def test_a_logarithmic_axis_has_round_numbers(low: float, high: float, expected:
         assert all(low * 0.99 <= tick <= high * 1.01 for tick in ticks)
     else:
         np.testing.assert_allclose([t for t in ticks if any(math.isclose(t, e) for e in expected)], expected)
+
+
+@pytest.mark.parametrize("high", [0.051, 0.058, 0.11, 0.5, 3.0, 1e4, 1e12])
+def test_marks_of_the_loss_axis_leave_room_for_their_words(make_train: MakeTrain, high: float):
+    axis = make_train().progress.curves.loss.getAxis("left")
+    low, top = math.log10(0.05), math.log10(high)
+    for size in (20.0, 60.0, 104.0):
+        ((_, ticks),) = axis.tickValues(low, top, size)
+        assert ticks
+        assert (np.diff(ticks) * size / (top - low) >= QFontMetrics(QFont()).height()).all()
 
 
 def test_a_smooth_curve_begins_where_it_begins_and_follows():

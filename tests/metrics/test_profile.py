@@ -40,6 +40,17 @@ def test_a_wide_line_averages_its_parallels() -> None:
     np.testing.assert_allclose(even, IMAGE[20:22, 5:31].mean(axis=0), atol=1e-12)
 
 
+def test_a_band_is_as_wide_in_images_of_any_pixel_size() -> None:
+    fine = np.kron(IMAGE, np.ones((4, 4)))
+    quarter = {"scale": (0.25, 0.25), "origin": (-0.375, -0.375)}
+    distance, coarse = line_profile(IMAGE, (20, 5), (20, 30), **UNIT, width=3.0)
+    finer, values = line_profile(fine, (20, 5), (20, 30), **quarter, width=3.0)
+    at = np.isin(finer, distance)
+    np.testing.assert_allclose(values[at][1:-1], coarse[1:-1], atol=1e-9)
+    _, narrow = line_profile(fine, (20, 5), (20, 30), **quarter, width=1.0)
+    assert np.abs(narrow[at] - coarse).max() > 0.1
+
+
 def test_outside_is_nan_and_the_outer_half_pixel_is_inside() -> None:
     distance, values = line_profile(IMAGE, (10, -3), (10, 60), **UNIT)
     place = distance - 3
@@ -83,7 +94,10 @@ def test_lines_that_cannot_be_read_are_refused() -> None:
         line_profile(IMAGE, (1, 1), (1, np.nan), **UNIT)
     with pytest.raises(InputError, match="Draw a shorter one"):
         line_profile(IMAGE, (1, 1), (1, 1e9), **UNIT)
-    with pytest.raises(InputError, match="must be positive"):
+    with pytest.raises(InputError, match="needs a positive pixel size"):
         line_profile(IMAGE, (1, 1), (1, 9), scale=(1.0, 0.0), origin=(0.0, 0.0))
+    for width in (-1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match="a width of 0 or more"):
+            line_profile(IMAGE, (1, 1), (1, 9), **UNIT, width=width)
     with pytest.raises(InputError, match="two-dimensional"):
         line_profile(IMAGE[None], (1, 1), (1, 9), **UNIT)

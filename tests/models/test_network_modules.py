@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from itertools import count
 from typing import Any
 
@@ -22,7 +23,7 @@ from w2s_networks import (
     tiny,
 )
 
-from napari_w2s._types import WeightsError
+from napari_w2s._types import InputError, WeightsError
 from napari_w2s.models.architectures import ARCHITECTURES
 from napari_w2s.models.state_dict import canonical, count_children, fit
 
@@ -115,12 +116,24 @@ def test_exported_for_any_size(name: str) -> None:
         torch.testing.assert_close(exported(x), network(x))
 
 
-@pytest.mark.parametrize(
-    ("name", "option"), [(name, option) for name, facts in NETWORKS.items() if facts.refusal for option in facts.tiny]
-)
-def test_numbers_that_make_no_network(name: str, option: str) -> None:
-    with pytest.raises(ValueError, match=NETWORKS[name].refusal.format(option)):
-        tiny(name, **{option: 0})
+def numbers_of(name: str) -> list[str]:
+    """Return the options of an architecture that are numbers of something, or several of them."""
+    options = inspect.signature(module_of(name).create).parameters.values()
+    return [one.name for one in options if one.annotation in ("int", "Sequence[int]")]
+
+
+@pytest.mark.parametrize("number", [0, -1])
+@pytest.mark.parametrize(("name", "option"), [(name, one) for name in NETWORKS for one in numbers_of(name)])
+def test_numbers_that_make_no_network(name: str, option: str, number: int) -> None:
+    several = isinstance(NETWORKS[name].tiny.get(option), tuple)
+    with pytest.raises(InputError, match="at least"):
+        tiny(name, **{option: (number, 1) if several else number})
+
+
+def test_every_number_is_looked_at() -> None:
+    assert numbers_of("unet") == ["widths", "blocks", "fold", "detail", "channels"]
+    assert numbers_of("edsr") == ["blocks", "width"]
+    assert all(set(facts.tiny) <= set(numbers_of(name)) for name, facts in NETWORKS.items())
 
 
 @each_network

@@ -13,6 +13,7 @@ from scipy import ndimage
 from napari_w2s.data.noise import NoiseEstimate, estimate_noise
 from napari_w2s.data.simulate import simulate_fov
 from napari_w2s.models.classical import haar, pure_let_risk
+from napari_w2s.models.classical.count_size import with_measured_count
 from napari_w2s.models.classical.pure_let import LetFit, PureLet, build
 from napari_w2s.models.classical.pure_let_risk import PARTS, PLAIN_GAINS, PoissonGaussian, risk_estimate
 
@@ -127,6 +128,69 @@ def test_behind_an_electron_multiplier_a_count_is_half_of_the_gain() -> None:
     assert abs(half - true) < abs(whole - true)
 
 
+def exposed(clean: np.ndarray, gain: float, read: float, *, multiplied: bool) -> np.ndarray:
+    """Return a frame of a camera that counts, or of one that multiplies electrons, of the same variance."""
+    rng = np.random.default_rng(0)
+    if not multiplied:
+        return noisy(clean, gain, read)
+    counts = gain / 2 * rng.standard_gamma(rng.poisson(clean / (gain / 2)).astype(float))
+    return counts + read * rng.standard_normal(clean.shape)
+
+
+@pytest.mark.parametrize(("gain", "read"), [(0.2, 0.005), (0.2, 0.05), (1.0, 0.0)])
+@pytest.mark.parametrize("bias", [0.0, 100.0])
+def test_the_count_is_told_from_how_skewed_the_noise_is(gain: float, read: float, bias: float) -> None:
+    clean = scene(192) + 0.1
+    for multiplied, expected in ((False, 1.0), (True, 0.5)):
+        frame = exposed(clean, gain, read, multiplied=multiplied) + bias
+        noise = PoissonGaussian.poisson(gain, bias, read**2, 0.1)
+        assert with_measured_count(noise, frame).count / gain == pytest.approx(expected, abs=0.2)
+
+
+def test_read_noise_that_is_taken_for_counts_makes_the_count_larger() -> None:
+    clean = scene(512) + 0.1
+    frame = noisy(clean, 0.1, 0.15)
+    # All of the variance is taken for that of counts above a bias.
+    noise = PoissonGaussian.poisson(0.1, -(0.15**2) / 0.1, 0.0, 0.01)
+    assert 1.2 < with_measured_count(noise, frame).count / 0.1 <= 2.0
+
+
+def test_where_skewness_tells_nothing_the_count_is_between_both() -> None:
+    rng = np.random.default_rng(0)
+    noise = PoissonGaussian.poisson(1e-6, 0.0, 0.0, 1e-6)
+    hardly_skewed = 1.0 + 1e-3 * rng.standard_normal((48, 48))
+    assert with_measured_count(noise, hardly_skewed).count == pytest.approx(0.75e-6, rel=0.2)
+    for shape in ((1, 9), (2, 2)):
+        assert with_measured_count(noise, np.ones(shape)).count == 0.75e-6
+    gaussian = PoissonGaussian(0.0, 0.0, 4.0, 1.0)
+    assert with_measured_count(gaussian, hardly_skewed) is gaussian
+    assert with_measured_count(noise, np.full((9, 9), -1.0)) is noise
+
+
+@pytest.mark.parametrize("multiplied", [False, True])
+@pytest.mark.parametrize(("gain", "read"), [(0.02, 0.02), (0.2, 0.05), (0.2, 0.005)])
+def test_the_risk_is_known_from_the_frame_alone(gain: float, read: float, multiplied: bool) -> None:
+    """To a fiftieth of the noise, though neither noise nor camera is told."""
+    clean = simulate_fov(11, 0, 256).clean.astype(float)
+    clean = (clean - clean.min()) / np.ptp(clean)
+    frame = exposed(clean, gain, read, multiplied=multiplied)
+    noise, gains = build(None).frame_context(frame).noise, np.tile([0.5, 0.8, 1.0], (4, 3, 1))
+    rim = pure_let_risk.border(clean.shape, 4)
+    true = squared_error(clean, apply(frame, noise, gains), rim)
+    energy = squared_error(clean, frame, rim)
+    assert abs(risk_estimate(frame, noise, 4).at(gains) - true) < 0.02 * energy
+
+
+def test_a_camera_that_counts_gets_as_good_a_result_as_if_it_was_told() -> None:
+    clean = simulate_fov(11, 2, 256).clean.astype(float)
+    clean = (clean - clean.min()) / np.ptp(clean)
+    frame = noisy(clean, 0.2, 0.05)
+    told = PoissonGaussian.poisson(0.2, 0.0, 0.05**2, 0.2 * float(np.median(clean)) + 0.05**2)
+    best = apply(frame, told, risk_estimate(frame, told, 4).minimise())
+    # Half of the gain, as behind an electron multiplier, gives twice the error here.
+    assert squared_error(clean, denoise(frame)) < 1.1 * squared_error(clean, best)
+
+
 def test_a_bias_of_the_camera_does_not_matter() -> None:
     clean, bias = scene(64), 300.0
     frame = noisy(clean, 0.05, 0.02)
@@ -230,7 +294,7 @@ def test_the_noise_model_of_an_estimate() -> None:
         )
 
     biased = PoissonGaussian.of(estimate(2.0, -180.0))
-    assert (biased.gain, biased.bias, biased.read_variance, biased.count) == (2.0, 90.0, 0.0, 1.0)
+    assert (biased.gain, biased.bias, biased.read_variance, biased.count) == (2.0, 90.0, 0.0, 2.0)
     gaussian = PoissonGaussian.of(estimate(0.0, 4.0))
     assert (gaussian.gain, gaussian.read_variance, gaussian.count) == (0.0, 4.0, 0.0)
     assert PoissonGaussian.of(estimate(0.0, 0.0)) is None

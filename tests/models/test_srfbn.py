@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from w2s_networks import image, shapes_of, tiny
 
-from napari_w2s._types import WeightsError
+from napari_w2s._types import InputError, WeightsError
 from napari_w2s.models.networks import srfbn
 
 
@@ -104,5 +104,5 @@ def test_a_network_without_groups_or_of_another_width_is_refused() -> None:
 
 
 def test_too_many_steps() -> None:
-    with pytest.raises(ValueError, match="at most 16 steps"):
+    with pytest.raises(InputError, match="17 steps: give at most 16"):
         tiny("srfbn", steps=17)

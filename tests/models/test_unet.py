@@ -43,6 +43,28 @@ def test_one_head_of_two() -> None:
         unet.build(unet.create(**SMALL, outputs=("denoised",)).state_dict(), output="sim")
 
 
+@pytest.mark.parametrize("fold", [1, 2])
+@pytest.mark.parametrize("outputs", [("denoised",), ("sim",), ("denoised", "sim")])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_the_receptive_field_is_the_widest_of_any_pixel(fold: int, outputs: tuple[str, ...], levels: int) -> None:
+    made = {"widths": (4, 6)[:levels], "blocks": (1, 2)[:levels], "detail": 2, "outputs": outputs, "fold": fold}
+    network = tiny("unet", **made).double()
+    for parameter in network.parameters():
+        # All of one sign: nothing cancels out.
+        torch.nn.init.uniform_(parameter, 0.02, 0.08)
+    cell = network.size_multiple
+    height = -(-(network.receptive_field + 2 * cell) // cell) * cell
+    first, widest = height // 2 // cell * cell, 0
+    for row in range(first, first + cell):
+        x = torch.rand(1, 1, height, cell, dtype=torch.float64, requires_grad=True)
+        answer = network(x)
+        scale = answer.shape[-1] // cell
+        answer[..., row * scale : (row + 1) * scale, :].sum().backward()
+        touched = x.grad[0, 0].ne(0).any(1).nonzero()
+        widest = max(widest, row - int(touched.min()), int(touched.max()) - row)
+    assert network.receptive_field == 2 * widest + 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

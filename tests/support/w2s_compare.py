@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,13 +130,15 @@ class FakeMeasure:
         self.asked: list[Comparison] = []
         self.running = threading.Event()
         self.threads: set[int] = set()
+        self.only: Collection[str] = ()
 
     def allow(self) -> None:
         """Let one more through."""
         self.permits.release()
 
-    def __call__(self, comparison: Comparison, *, threshold: str, stop: StopFn) -> Numbers:
+    def __call__(self, comparison: Comparison, *, threshold: str, only: Collection[str], stop: StopFn) -> Numbers:
         self.asked.append(comparison)
+        self.only = only
         self.threads.add(threading.get_ident())
         self.running.set()
         waited = 0.0

@@ -40,8 +40,6 @@ class Facts:
         How one differs from the tiny one that is wide enough for every weight to learn.
     needs : str
         The key that foreign weights are told to lack.
-    refusal : str
-        Pattern of the error for a tiny network with one of its numbers at 0; with ``{}`` for the number's name.
     optional : frozenset of str
         Keys that may be missing.
     exports_any_size : bool
@@ -53,7 +51,6 @@ class Facts:
     counts: tuple[tuple[Options, int, int | None], ...]
     needs: str
     learning: Options
-    refusal: str = ""
     optional: frozenset[str] = frozenset()
     exports_any_size: bool = True
 
@@ -76,7 +73,7 @@ NETWORKS: Mapping[str, Facts] = {
     "unet": Facts(
         tiny={"widths": (4, 6), "blocks": (1, 1), "detail": 3},
         others=({"fold": 1}, {"widths": (2, 3, 2), "blocks": (1, 2, 1)}, {"widths": (3,), "blocks": (2,)}),
-        counts=(({}, 3_032_133, 317),),
+        counts=(({}, 3_032_133, 315), ({"outputs": ("denoised",)}, 2_920_996, 311)),
         needs="encoder.0.0.conv1.weight",
         learning={"widths": (8, 8), "detail": 8, "outputs": ("sim",)},
     ),
@@ -86,7 +83,6 @@ NETWORKS: Mapping[str, Facts] = {
         counts=(({}, 1_497_041, None), (ARCHITECTURES["ridnet"].light, 188_201, None)),
         needs="head.body.0.weight",
         learning={"features": 16, "reduction": 2},
-        refusal="at least",
     ),
     "rcan": Facts(
         tiny={"groups": 1, "blocks": 1, "width": 4, "reduction": 2},
@@ -94,7 +90,6 @@ NETWORKS: Mapping[str, Facts] = {
         counts=(({}, 15_442_337, None), (ARCHITECTURES["rcan"].light, 384_449, None)),
         needs="head.0.weight",
         learning={"width": 16},
-        refusal="RCAN cannot be made with {} 0",
     ),
     "rdn": Facts(
         tiny={"features": 6, "growth": 4, "blocks": 2, "layers": 3},
@@ -102,7 +97,6 @@ NETWORKS: Mapping[str, Facts] = {
         counts=(({}, 22_121_089, 267), (ARCHITECTURES["rdn"].light, 274_817, 59)),
         needs="sfe1.weight",
         learning={},
-        refusal="at least one",
     ),
     "san": Facts(
         tiny={"features": 8, "groups": 1, "blocks": 2, "reduction": 4},
@@ -110,7 +104,6 @@ NETWORKS: Mapping[str, Facts] = {
         counts=(({}, 15_672_426, None), (ARCHITECTURES["san"].light, 298_270, None)),
         needs="head.0.weight",
         learning={"features": 32, "reduction": 8},
-        refusal="at least",
         exports_any_size=False,
     ),
     "srfbn": Facts(
@@ -119,7 +112,6 @@ NETWORKS: Mapping[str, Facts] = {
         counts=(({}, 2_134_748, 103), (ARCHITECTURES["srfbn"].light, 157_624, 31)),
         needs="conv_in.0.weight",
         learning={},
-        refusal="at most 16 steps",
         optional=frozenset({"steps"}),
     ),
     "edsr": Facts(
@@ -128,7 +120,6 @@ NETWORKS: Mapping[str, Facts] = {
         counts=(({}, 40_720_385, 137), (ARCHITECTURES["edsr"].light, 419_521, 57)),
         needs="head.0.weight",
         learning={"width": 16},
-        refusal="EDSR cannot be made with {} 0",
     ),
     "rrdb": Facts(
         tiny={"blocks": 1, "width": 4, "growth": 2},
@@ -142,7 +133,6 @@ NETWORKS: Mapping[str, Facts] = {
         ),
         needs="conv_first.weight",
         learning={"width": 16},
-        refusal="RRDB cannot be made with {} 0",
     ),
 }
 """By name of the architecture: all that have weights."""

@@ -60,7 +60,7 @@ def test_no_image_of_the_size_of_a_patch_is_an_error_with_advice() -> None:
 
 
 def test_validation_images_may_be_smaller_than_a_patch() -> None:
-    of = Loaded([sound(1)], [w2s_fields.place_field("small", 24)])
+    of = Loaded([sound(1)], [w2s_fields.place_field("small", 24, denoised=w2s_fields.coordinates(24) + 1)])
     assert check(of, patch=64) == []
     of.validation.append(w2s_fields.place_field("tiny", 6))
     assert "too small for validation: tiny, 6 x 6" in check(of, patch=64)[0]
@@ -159,7 +159,7 @@ def test_a_shift_that_cannot_be_told_is_not_told() -> None:
             ndimage.gaussian_filter(np.random.default_rng((seed, i)).normal(0, 60, stripes.shape), 2) for i in (0, 1)
         ]
         clean, other = (stripes + each for each in noise)
-        of.train.append(sound(seed, inputs={"avg1": clean}, denoised=clean, sim=np.kron(other, np.ones((2, 2)))))
+        of.train.append(sound(seed, inputs={"avg1": clean + 1}, denoised=clean, sim=np.kron(other, np.ones((2, 2)))))
         assert find_shift(other, clean).after > 0.7
     assert any(find_shift(one.sim[::2, ::2], one.denoised).length > 1.5 for one in of.train)
     assert check(of) == []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_w2s._types import InputError, StopFn
 from napari_w2s.app.comparing.comparison import Comparison, Contrast
 from napari_w2s.app.comparing.open import Given, Opening
-from napari_w2s.app.comparing.pixels import PixelBox, PixelPoint, position_of, world_box, world_point
+from napari_w2s.app.comparing.pixels import PixelBox, PixelPoint, pixel_size, position_of, world_box, world_point
 from napari_w2s.data.image import Image
 
 if TYPE_CHECKING:
@@ -90,7 +90,13 @@ class Compared:
         return save(self.comparison, Path(path)).problems
 
     def save_profile(
-        self, path: str | os.PathLike[str], start: PixelPoint, end: PixelPoint, *, normalised: bool = False
+        self,
+        path: str | os.PathLike[str],
+        start: PixelPoint,
+        end: PixelPoint,
+        *,
+        width: float = 0.0,
+        normalised: bool = False,
     ) -> Path:
         """Plot the intensities of all images along a line.
 
@@ -99,6 +105,8 @@ class Compared:
         path : path
         start, end : tuple of int
             (y, x) of the ends, in pixels as for `compare`.
+        width : float
+            Of the band that is averaged, in the same pixels; it is as wide in all images. 0 is the line alone.
         normalised : bool
             Bring each curve to the range 0 to 1.
 
@@ -110,7 +118,8 @@ class Compared:
         from napari_w2s.app.comparing.plots import draw_profiles
 
         ends = (world_point(self.comparison, start), world_point(self.comparison, end))
-        curves = profiles(self.comparison, *ends, normalised=normalised)
+        band = width * pixel_size(self.comparison)
+        curves = profiles(self.comparison, *ends, width=band, normalised=normalised)
         return _save_plot(path, lambda: draw_profiles(curves, normalised=normalised))
 
     def save_spectrum(self, path: str | os.PathLike[str]) -> Path:
@@ -156,6 +165,7 @@ def compare(
     channel: int | None = None,
     data_range: float | None = None,
     threshold: str = "1/7",
+    microssim: bool = False,
     stop: StopFn | None = None,
 ) -> Compared:
     """Put images of one place side by side and measure them.
@@ -189,6 +199,8 @@ def compare(
         of the reference.
     threshold : {"1/7", "half-bit"}
         Of the FRC resolution.
+    microssim : bool
+        Measure MicroSSIM too, which takes about as long as all other numbers.
     stop : callable, optional
         Polled between numbers.
 
@@ -203,7 +215,7 @@ def compare(
     Cancelled
         If `stop` returned True.
     """
-    from napari_w2s.app.comparing.numbers import measure
+    from napari_w2s.app.comparing.numbers import METRICS, OPTIONAL, measure
     from napari_w2s.app.comparing.planes import planes
 
     given = [images] if isinstance(images, str | os.PathLike | Image) else list(images)
@@ -226,7 +238,7 @@ def compare(
     if box is not None:
         comparison = comparison.replace(box=world_box(comparison, box))
     planes(comparison)
-    numbers = measure(comparison, threshold=threshold, stop=stop)
+    numbers = measure(comparison, threshold=threshold, only=(*METRICS, *OPTIONAL) if microssim else METRICS, stop=stop)
     return Compared(comparison, numbers, opening.problems)
 
 

@@ -50,6 +50,8 @@ class Case:
         What that is: ``"avg400"``, ``"avg16"``, ``"clean"``.
     fine : Picture or None
         The reference of twice the size.
+    fine_name : str
+        What that is: ``"sim"``, ``"fine"``.
     range_of : Picture or None
         The widefield image whose least and greatest intensity count as 0 and 1. None for the 8-bit release.
     half : Picture or None
@@ -65,13 +67,14 @@ class Case:
     clean: Picture | None = None
     clean_name: str = "clean"
     fine: Picture | None = None
+    fine_name: str = "sim"
     range_of: Picture | None = None
     half: Picture | None = None
     missing: str = ""
 
     def reference(self, task: Task) -> tuple[Picture | None, str]:
         """Return the reference of a task and its name."""
-        return (self.clean, self.clean_name) if task is Task.DENOISE else (self.fine, "sim")
+        return (self.clean, self.clean_name) if task is Task.DENOISE else (self.fine, self.fine_name)
 
 
 @dataclass
@@ -205,6 +208,7 @@ def _of_pairs(pairs: Iterable[Pair]) -> Cases:
                 source=Picture(sources[stem]),
                 clean=Picture(clean[stem]) if stem in clean else None,
                 fine=Picture(fine[stem]) if stem in fine else None,
+                fine_name="fine",
                 range_of=Picture(sources[stem]),
             )
             for stem in paired

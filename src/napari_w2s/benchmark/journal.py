@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -26,17 +27,21 @@ class Appender:
     ----------
     path : Path
         Made if it is not there. A line without an end, which a killed process left, is cut off.
+    alone : bool
+        Let no other process have the file in this way at the same time.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If it cannot be written, or another process has it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
         self.path = path
         try:
             self._stream = path.open("ab", buffering=0)
+            if alone:
+                self._lock()
             self._cut()
         except OSError as error:
             raise _cannot(path, error) from error
@@ -70,6 +75,22 @@ class Appender:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def _lock(self) -> None:
+        """Keep others out until the file is closed, or this process ends, however it does."""
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.close()
+            raise OutputError(
+                f"Another benchmark is running in {self.path.parent}. Wait for it, or choose another folder."
+            ) from error
+        except OSError:
+            logger.info("%s is on a file system without locks", self.path)
+
     def _cut(self) -> None:
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
@@ -89,11 +110,11 @@ class Journal:
     Raises
     ------
     OutputError
-        If it cannot be read or written.
+        If it cannot be read or written, or another benchmark is adding to it.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = Appender(path)
+        self._file = Appender(path, alone=True)
         self._known: dict[str, Scored] = {}
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             scored = _parse(line)

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from napari_w2s._types import ProgressFn, StopFn
 from napari_w2s.benchmark.config import BenchmarkConfig
+from napari_w2s.benchmark.fingerprint import fingerprint
 from napari_w2s.models.builtin import default_registry
 from napari_w2s.models.descriptor import RestorationModel
 from napari_w2s.models.registry import Registry
@@ -100,7 +101,7 @@ class Identity:
     Attributes
     ----------
     facts : tuple of str
-        One entry a model.
+        One entry a model: its weights, or the settings of a method without weights, and how it is used.
     weights : str
         Hashes of the weights joined by ``+``; ``-`` stands for a method without weights.
     """
@@ -122,6 +123,7 @@ def identify(chain: Sequence[str], models: Models, *, should_stop: StopFn | None
         model = models.load(name, should_stop=should_stop)
         said = model.descriptor
         decisive = (said.architecture, said.output, said.normalization, said.result, said.stretch, said.blended_tile)
-        facts.append(f"{name} {model.weights_sha256} {decisive}")
+        what = model.weights_sha256 or fingerprint(model.network, said.requires)
+        facts.append(f"{name} {what} {decisive}")
         hashes.append(model.weights_sha256 or "-")
     return Identity(tuple(facts), "+".join(hashes))

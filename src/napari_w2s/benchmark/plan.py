@@ -41,6 +41,8 @@ class Planner:
     models : Models
         To learn the hashes of weights; every model is loaded once.
     settings : Settings
+    device : str
+        Kind of the device that is computed on, e.g. ``"cpu"``.
     version : str
         Of the package.
     stop : callable, optional
@@ -52,6 +54,7 @@ class Planner:
         systems: Sequence[System],
         models: Models,
         settings: Settings,
+        device: str,
         version: str,
         stop: StopFn | None = None,
     ) -> None:
@@ -64,7 +67,7 @@ class Planner:
             "version": version,
             "protocol": protocol,
             "metrics": settings.metrics,
-            "device": settings.computing.device.partition(":")[0],
+            "device": device,
             "precision": settings.computing.precision,
         }
 

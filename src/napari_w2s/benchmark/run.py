@@ -18,6 +18,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def evaluate(
         If a pipeline, level, field, folder or device is not there, or the scheduler does not answer. Nothing has run
         then.
     OutputError
-        If the folder cannot be written. What was measured before is kept.
+        If the folder cannot be written, or another benchmark runs in it. What was measured before is kept.
     Cancelled
         If `should_stop` said so. The tables hold what is done, and the next run goes on from there.
     """
@@ -134,8 +135,8 @@ def evaluate(
     for name in config.weights:
         models.registry.descriptor(name)
     systems = find_systems(config.pipelines, found.levels, models.registry)
-    if scheduler is None:  # what another machine has is not known here
-        choose_device(config.device)
+    # What another machine has is not known here.
+    device = None if scheduler is not None else choose_device(config.device).type
     settings = Settings(
         protocol=config.protocol,
         metrics=config.measured,
@@ -143,22 +144,28 @@ def evaluate(
         weights=WeightsFrom.of(config),
     )
     stop = should_stop or (lambda: False)
-    planner = Planner(systems, models, settings, _version(), stop)
-    with _executor(workers, scheduler, elsewhere) as execute:
-        folder = _prepare(Path(folder), config)
+    with _executor(workers, scheduler, elsewhere) as (execute, device_of):
+        planner = Planner(systems, models, settings, device or device_of(config.device), _version(), stop)
+        folder = _prepare(Path(folder))
         run = _Run(config, found, planner, folder, progress or (lambda _done, _all: None), len(systems))
         return run.go(lambda groups: execute(groups, settings, models, stop))
 
 
 @contextmanager
-def _executor(workers: int, scheduler: str | None, elsewhere: bool) -> Iterator[Executor]:
+def _executor(workers: int, scheduler: str | None, elsewhere: bool) -> Iterator[tuple[Executor, Callable[[str], str]]]:
+    """Yield what does the work, and what tells the kind of device that a name stands for there."""
     if not elsewhere:
-        yield run_here
+        yield run_here, str
         return
-    from napari_w2s.benchmark.cluster import connect, run_on
+    from napari_w2s.benchmark.cluster import device_of, run_on
+    from napari_w2s.engine.cluster import connect
 
     with connect(workers, scheduler) as client:
-        yield lambda groups, settings, _models, stop: run_on(client, groups, settings, stop)
+
+        def execute(groups: Iterable[Group], settings: Settings, _models: Models, stop: StopFn) -> Iterator[Scored]:
+            return run_on(client, groups, settings, stop)
+
+        yield execute, partial(device_of, client)
 
 
 class _Run:
@@ -179,18 +186,20 @@ class _Run:
         """Do what is not done, and write the tables."""
         metrics = self._config.measured
         rows = self._folder / "rows.csv"
-        write_whole(rows, document(columns(metrics), ()))
-        with Journal(self._folder / "journal.jsonl") as journal, Appender(rows) as table:
-            self._progress(0, self._total)
-            try:
-                for scored in execute(self._groups(journal, table)):
-                    self._keep(scored, journal, table)
-            except Cancelled as error:
-                self._finish()
-                raise Cancelled(
-                    f"Stopped: {len(self._rows)} of {self._total} rows are there. Run it again to go on."
-                ) from error
-        return self._finish()
+        with Journal(self._folder / "journal.jsonl") as journal:
+            write_whole(self._folder / "benchmark.yaml", _entries(self._config))
+            write_whole(rows, document(columns(metrics), ()))
+            with Appender(rows) as table:
+                self._progress(0, self._total)
+                try:
+                    for scored in execute(self._groups(journal, table)):
+                        self._keep(scored, journal, table)
+                except Cancelled as error:
+                    self._finish()
+                    raise Cancelled(
+                        f"Stopped: {len(self._rows)} of {self._total} rows are there. Run it again to go on."
+                    ) from error
+            return self._finish()
 
     def _groups(self, journal: Journal, table: Appender) -> Iterator[Group]:
         """Yield what has to be done, one image at a time; what is known or cannot be done becomes a row at once."""
@@ -261,14 +270,17 @@ def _channel(case: Case) -> str:
     return "" if case.channel is None else str(case.channel)
 
 
-def _prepare(folder: Path, config: BenchmarkConfig) -> Path:
+def _prepare(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}. Choose another.") from error
-    entries = config.model_dump(mode="json", exclude_unset=True)
-    write_whole(folder / "benchmark.yaml", yaml.safe_dump(entries, sort_keys=False, allow_unicode=True))
     return folder
+
+
+def _entries(config: BenchmarkConfig) -> str:
+    entries = config.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)
 
 
 def _version() -> str:

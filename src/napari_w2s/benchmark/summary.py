@@ -103,7 +103,8 @@ def summarise(
             for row in of_task:
                 if row.case.level == level:
                     block[row.system].append(row)
-            places = {metric: _mean_ranks(block, metric) for metric in metrics}
+            there = {system: own for system, own in block.items() if own}
+            places = {metric: _mean_ranks(there, metric) for metric in metrics}
             made += [
                 _summary(own, block[against], metric, places[metric].get(system), protocol)
                 for system, own in block.items()

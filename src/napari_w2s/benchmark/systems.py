@@ -51,6 +51,9 @@ def find_systems(pipelines: Sequence[str], levels: Sequence[str], registry: Regi
 def _system(name: str, levels: Sequence[str], registry: Registry) -> System:
     if name == UNTOUCHED:
         return System(name, dict.fromkeys(levels, ()), Task.DENOISE)
+    if UNTOUCHED in name.split("+"):
+        rest = "+".join(part for part in name.split("+") if part != UNTOUCHED)
+        raise InputError(f"{name!r} cannot be a pipeline: {UNTOUCHED} is no model. Leave it out: {rest}.")
     chains: dict[str, tuple[str, ...]] = {}
     scales: set[int] = set()
     for level in levels:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from napari_w2s._types import Cancelled, InputError, StopFn, Task, W2SError
+from napari_w2s._types import Cancelled, InputError, Level, StopFn, Task, W2SError
 from napari_w2s.benchmark.cases import Case
 from napari_w2s.benchmark.examples import Crop, cut
 from napari_w2s.benchmark.loading import Models, WeightsFrom, models_here
@@ -239,7 +239,8 @@ def no_reference(case: Case, task: Task) -> str:
     """Return what a row says that has nothing to be scored against."""
     where = case.field if case.channel is None else f"{case.field}, channel {case.channel}"
     if task is not Task.DENOISE:
-        return f"There is no SIM image of {where}, which super-resolution is scored against."
+        what = "SIM image" if case.fine_name == Level.SIM else "image of twice the size"
+        return f"There is no {what} of {where}, which super-resolution is scored against."
     if case.clean_name == case.level:
         return f"There is no cleaner image of {where} than {case.level}, which denoising could be scored against."
     return f"There is no clean image of {where}, which denoising is scored against."

@@ -115,6 +115,9 @@ def compare(
     threshold: Annotated[
         Threshold, typer.Option("--frc", metavar="KIND", help="Threshold of the FRC resolution: 1/7 or half-bit.")
     ] = Threshold.FIXED,
+    microssim: Annotated[
+        bool, typer.Option("--microssim", help="Measure MicroSSIM too, which takes as long as all other numbers.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Figure to save: .png, .svg or .pdf.")
     ] = None,
@@ -127,6 +130,10 @@ def compare(
         str | None,
         typer.Option("--line", metavar="Y,X,Y,X", help="Ends of a line for --profile, in the pixels of --box."),
     ] = None,
+    width: Annotated[
+        float,
+        typer.Option("--line-width", min=0, metavar="PIXELS", help="Width of the band around --line that is averaged."),
+    ] = 0.0,
     profile: Annotated[
         Path | None, typer.Option("--profile", metavar="FILE", help="Plot the intensities along --line.")
     ] = None,
@@ -169,6 +176,7 @@ def compare(
             channel=channel,
             data_range=data_range,
             threshold=threshold.value,
+            microssim=microssim,
             stop=stop,
         )
         _print(compared)
@@ -176,7 +184,7 @@ def compare(
         if output is not None:
             saved.append(compared.save_figure(output, enlarge=part, colours=colours, stop=stop))
         if profile is not None and ends is not None:
-            saved.append(compared.save_profile(profile, *ends))
+            saved.append(compared.save_profile(profile, *ends, width=width))
         if spectrum is not None:
             saved.append(compared.save_spectrum(spectrum))
         if worth is not None:
@@ -198,9 +206,10 @@ def compare(
 def _print(compared: Compared) -> None:
     from rich.table import Table
 
+    from napari_w2s.app.comparing.numbers import METRICS, OPTIONAL
     from napari_w2s.app.comparing.table import table
 
-    numbers = table(compared.numbers)
+    numbers = table(compared.numbers, (*METRICS, *OPTIONAL))
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("image")
     for heading in numbers.headings:

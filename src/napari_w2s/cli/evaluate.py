@@ -198,7 +198,7 @@ def _run(config: BenchmarkConfig, output: Path, workers: int, scheduler: str | N
 def _workers(config: BenchmarkConfig, workers: int | None, scheduler: str | None) -> int:
     if workers is not None or scheduler is not None:
         return workers or 1
-    from napari_w2s.benchmark.cluster import default_workers
+    from napari_w2s.engine.cluster import default_workers
     from napari_w2s.engine.device import choose_device
 
     if choose_device(config.device).type != "cpu":
@@ -251,4 +251,8 @@ def _split(text: str | None) -> list[str] | None:
 def _weights(given: list[str]) -> dict[str, Any]:
     folders = [text for text in given if "=" not in text]
     files = dict(text.split("=", 1) for text in given if "=" in text)
+    if not all(name and path for name, path in files.items()):
+        fail(
+            "Weights of your own are given as MODEL=FILE, e.g. --weights rcan-light=rcan-light.safetensors", EXIT_USAGE
+        )
     return {"net_data": folders[-1] if folders else None, "weights": files or None}

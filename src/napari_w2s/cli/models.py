@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_w2s._types import Task
-from napari_w2s.cli.console import Json, Verbose, out, print_json
+from napari_w2s._types import InputError, Task
+from napari_w2s.cli.console import Json, Verbose, out, print_json, say
 
 if TYPE_CHECKING:
     from napari_w2s.models.descriptor import ModelDescriptor
@@ -21,7 +21,14 @@ def models(
     ] = None,
     add: Annotated[
         Path | None,
-        typer.Option("--add", metavar="FILE", help="Copy a trained model (safetensors) among these, to use by name."),
+        typer.Option(
+            "--add",
+            metavar="FILE",
+            help="Copy a trained model (safetensors), or one in a BioImage Model Zoo package (zip), among these.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="With --add of a package: what to call its model.")
     ] = None,
     json: Json = False,
     verbose: Verbose = 0,
@@ -33,9 +40,7 @@ def models(
     from napari_w2s.models.builtin import default_registry
 
     if add is not None:
-        from napari_w2s.models.trained import install
-
-        typer.echo(install(add))
+        _add(add, name)
         return
     registry = default_registry()
     rows = [_describe(d, registry.available(d.name)) for d in registry.descriptors(task)]
@@ -58,6 +63,28 @@ def models(
             licence, origin = f"Licence: {row['licence']}", f"Origin: {row['origin']}"
             for line in (row["summary"], *_costs(row), licence, origin, row["citation"]):
                 console.print(line, markup=False, soft_wrap=True)
+
+
+def _add(path: Path, name: str | None) -> None:
+    """Put a model among the user's, and say how to run it."""
+    from napari_w2s.models.card import descriptors_of
+    from napari_w2s.models.checkpoint import read_card
+    from napari_w2s.models.exchange.archive import is_package
+
+    if is_package(path):
+        from napari_w2s.models.exchange.install import install_package
+
+        installed = install_package(path, name=name)
+        for model in descriptors_of(read_card(installed) or {}, installed):
+            say(f"{model.title}. Licence: {model.licence}. Citation: {model.citation}")
+            say(f"Use it: napari-w2s restore IMAGE --model {model.name} --output DIR")
+    elif name is not None:
+        raise InputError("--name is for packages (.zip); other models are called what their file says.")
+    else:
+        from napari_w2s.models.trained import install
+
+        installed = install(path)
+    typer.echo(installed)
 
 
 def _costs(row: dict[str, Any]) -> list[str]:

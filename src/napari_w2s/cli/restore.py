@@ -12,7 +12,8 @@ from rich.progress import Progress
 
 from napari_w2s._types import InputError, Level
 from napari_w2s._types import Progress as Done
-from napari_w2s.app.batch import BatchCallbacks, BatchResult, JobResult, Outcome, run_batch
+from napari_w2s.app.batch import BatchCallbacks, BatchResult, JobResult, run_batch
+from napari_w2s.app.batch_job import Outcome
 from napari_w2s.app.plan import Job, Problem, plan_batch
 from napari_w2s.app.settings import RestoreSettings
 from napari_w2s.cli.console import (
@@ -32,7 +33,9 @@ napari-w2s restore cells.tif -o restored
 
 napari-w2s restore 'data/**/*.tif' -m dncnn-avg4+bicubic -o restored
 
-napari-w2s restore W2S/data/train --level avg1 -m dncnn-avg1 -o restored"""
+napari-w2s restore W2S/data/train --level avg1 -m dncnn-avg1 -o restored
+
+napari-w2s restore stacks --workers 4 -o restored"""
 
 
 class Precision(StrEnum):
@@ -129,6 +132,13 @@ def restore(
         bool, typer.Option("--flips", help="Average the results of 8 flips and turns: 8x slower, slightly better.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there already.")] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, metavar="N", help="Processes here; several files at a time.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="ADDRESS", help="Work on a running Dask cluster, e.g. tcp://node1:8786."),
+    ] = None,
     verbose: Verbose = 0,
 ) -> None:
     """Restore images and write each as STEM_MODEL.ome.tif.
@@ -163,11 +173,13 @@ def restore(
         paths, output, model=settings.model, pattern=glob, levels=level or (), model_names=registry.names()
     )
     with stop_on_signal() as stop, progress_bar() as bars:
-        view = _BatchView(bars, len(plan.jobs))
+        view = _BatchView(bars, len(plan.jobs), together=workers > 1 or scheduler is not None)
         result = run_batch(
             plan.jobs,
             settings,
             overwrite=overwrite,
+            workers=workers,
+            scheduler=scheduler,
             registry=registry,
             callbacks=BatchCallbacks(view.loading, view.started, view.progressed, view.finished),
             should_stop=stop,
@@ -177,28 +189,40 @@ def restore(
 
 
 class _BatchView:
-    """Shows a batch as two bars, all files and the current one; without a terminal as one line per file."""
+    """Shows a batch as two bars, all files and the current one; without a terminal as one line per file.
 
-    def __init__(self, bars: Progress, files: int) -> None:
+    Of files that are restored together, there is one bar for all.
+    """
+
+    def __init__(self, bars: Progress, files: int, *, together: bool = False) -> None:
         self._bars = bars
         self._files = files
-        self._all = bars.add_task(f"{files} files", total=files, visible=files > 1)
+        self._together = together
+        self._done = 0
+        self._under_way: dict[int, float] = {}
+        self._all = bars.add_task(f"{files} files", total=files, visible=files > 1 or together)
         self._one = bars.add_task("", total=1.0, visible=False)
 
     def loading(self, done: Done) -> None:
         self._bars.update(self._one, description="Downloading weights", completed=done.fraction, visible=True)
 
     def started(self, _index: int, job: Job) -> None:
-        self._bars.reset(self._one, description=job.source.name, total=1.0, visible=True)
+        self._bars.reset(self._one, description=job.source.name, total=1.0, visible=not self._together)
 
     def progressed(self, index: int, done: Done) -> None:
+        self._under_way[index] = done.fraction
         self._bars.update(self._one, completed=done.fraction)
-        self._bars.update(self._all, completed=index + done.fraction)
+        self._show()
 
     def finished(self, index: int, result: JobResult) -> None:
-        self._bars.update(self._all, completed=index + 1)
+        self._under_way.pop(index, None)
+        self._done += 1
+        self._show()
         if self._bars.disable and result.outcome is Outcome.DONE:
-            say(f"{index + 1}/{self._files}  {result.job.output}  {result.seconds:.1f} s")
+            say(f"{self._done}/{self._files}  {result.job.output}  {result.seconds:.1f} s")
+
+    def _show(self) -> None:
+        self._bars.update(self._all, completed=self._done + sum(self._under_way.values()))
 
 
 def _report(result: BatchResult, problems: Sequence[Problem]) -> bool:

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from napari_w2s import __version__
 from napari_w2s._types import Cancelled, W2SError
-from napari_w2s.cli import compare, demo, download, evaluate, info, models, restore, train
+from napari_w2s.cli import compare, demo, download, evaluate, export, info, models, restore, train
 from napari_w2s.cli.console import EXIT_FAILED, fail
 
 
@@ -51,6 +51,7 @@ _add(compare.compare, epilog=compare.EXAMPLES)
 _add(evaluate.evaluate, epilog=evaluate.EXAMPLES)
 _add(models.models, bare=True)
 _add(train.train, epilog=train.EXAMPLES)
+_add(export.export, epilog=export.EXAMPLES)
 _add(info.info)
 _add(download.download, epilog=download.EXAMPLES)
 _add(demo.demo, bare=True)

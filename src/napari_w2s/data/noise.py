@@ -136,6 +136,11 @@ def estimate_noise(image: npt.ArrayLike) -> NoiseEstimate:
     -----
     The noise must be independent from pixel to pixel. Interpolated, filtered or JPEG-compressed images have less
     noise at high frequencies and are underestimated; sharp structure at the scale of one pixel is overestimated.
+
+    On simulated fields of 512 x 512 pixels with clean intensities in [0, 1], the noise at the median was within 3 % of
+    the true one for slopes of 0.001 to 0.2 and read noise of 0.003 to 0.1. The slope was within 7 %, but where photons
+    add little to the read noise: at a slope of 0.001 with read noise of 0.03 it was up to 21 % off (10 % rms), and with
+    read noise of 0.1, as at a slope of 0.01, it cannot be trusted (``python -m benchmarks.noise_estimate``).
     The model is that of A. Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for single-image
     raw-data", IEEE Transactions on Image Processing 17, 2008.
     """

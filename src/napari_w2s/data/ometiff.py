@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -142,7 +143,7 @@ def write_ome_tiff(
         raise OutputError(f"{path} exists already. Choose another name, or allow it to be overwritten.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder. Choose a file name.")
-    temporary = path.with_name(f".{path.name[:80]}.{uuid4().hex[:8]}.part")
+    temporary = path.with_name(f"{_beginning(path)}{uuid4().hex[:8]}.part")
     try:
         _write(groups, temporary, path, progress, should_stop)
         os.replace(temporary, path)
@@ -152,6 +153,15 @@ def write_ome_tiff(
         if temporary.exists():
             temporary.unlink()
     return path
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Return what processes that were killed while they wrote a file have left beside it."""
+    return [*path.parent.glob(f"{glob.escape(_beginning(path))}????????.part")]
+
+
+def _beginning(path: Path) -> str:
+    return f".{path.name[:80]}."
 
 
 def _write(

@@ -6,7 +6,7 @@ Everything here runs in the main thread. A layer is read once, into a snapshot; 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -155,6 +155,35 @@ def snapshot_of(layer: Layer) -> Snapshot:
         "blending": layer.blending,
     }
     return Snapshot(layer_id(layer), image, frame, look)
+
+
+def frozen(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot with pixels of its own, if they are in memory; those in a file are left there.
+
+    Raises
+    ------
+    InputError
+        If there is not enough memory.
+    """
+    data = snapshot.image.data
+    if not isinstance(data, np.ndarray) or _is_mapped(data):
+        return snapshot
+    try:
+        return replace(snapshot, image=snapshot.image.replace(data=data.copy()))
+    except MemoryError as error:
+        raise InputError(
+            f"There is no memory for a copy of {snapshot.image.name} ({data.nbytes / 2**30:.1f} GiB). Crop it, or save "
+            "it and open the file."
+        ) from error
+
+
+def _is_mapped(data: Any) -> bool:
+    """Tell whether an array is a view of a file."""
+    while isinstance(data, np.ndarray):
+        if isinstance(data, np.memmap):
+            return True
+        data = data.base
+    return False
 
 
 def _full_data(layer: Layer) -> Any:

@@ -131,7 +131,8 @@ _ALL = (
         unit="nm",
         better="lower",
         meaning="The period at which the correlation of the image with the reference falls below the threshold. The "
-        "two must have independent noise: an average that shares frames with the reference looks better than it is. "
+        "two must have independent noise: frames that are known to be in both are taken out of the reference; where "
+        "they cannot be, ≥ says that the number looks finer than it is. "
         "It compares images with each other, not with the resolution of one image.",
         citation="Nieuwenhuizen et al., Measuring image resolution in optical nanoscopy, Nature Methods 2013",
         url="https://doi.org/10.1038/nmeth.2448",

@@ -21,7 +21,7 @@ def line_profile(
     *,
     scale: tuple[float, float],
     origin: tuple[float, float],
-    width: int = 1,
+    width: float = 0.0,
 ) -> tuple[Float64Array, Float64Array]:
     """Read an image along a line by bilinear interpolation.
 
@@ -34,9 +34,10 @@ def line_profile(
         (y, x) size of a pixel in world units.
     origin : tuple of float
         (y, x) world coordinates of the centre of the first pixel.
-    width : int
-        Number of parallel lines that are averaged, one pixel (the shorter side) apart, half of them on either side. For
-        the same band in images of different pixel size, give the finer one more lines.
+    width : float
+        Of the band that is averaged, in world units, half of it on either side of the line: the same band in images of
+        any pixel size. It is read along parallel lines in the middles of equal strips no wider than a pixel; 0 is the
+        line alone.
 
     Returns
     -------
@@ -55,20 +56,21 @@ def line_profile(
     pixels = np.asarray(image, np.float64)
     if pixels.ndim != 2 or not pixels.size:
         raise InputError(f"A profile needs a two-dimensional image; got the shape {pixels.shape}.")
-    if not min(scale) > 0 or width < 1:
-        raise InputError(f"Pixel size and width of a profile must be positive; got {scale} and {width}.")
+    if not min(scale) > 0 or not 0 <= width < np.inf:
+        raise InputError(f"A profile needs a positive pixel size and a width of 0 or more; got {scale} and {width}.")
     first, last = np.asarray(start, np.float64), np.asarray(end, np.float64)
     length = float(np.hypot(*(last - first)))
     if not (np.isfinite(length) and length > 0):
         raise InputError("The line has no length. Draw it anew.")
     pixel = float(min(scale))
     count = int(np.ceil(length / pixel - 1e-9)) + 1
-    if count * width > MAX_SAMPLES:
+    lines = max(1, int(np.ceil(width / pixel - 1e-9)))
+    if count * lines > MAX_SAMPLES:
         raise InputError(
-            f"The line is {count:,} pixels long and {width} wide: too much for a profile. Draw a shorter one."
+            f"The line is {count:,} pixels long and {lines:,} wide: too much for a profile. Draw a shorter one."
         )
     along = np.linspace(0.0, 1.0, max(count, 2))
-    across = (np.arange(width) - (width - 1) / 2) * pixel
+    across = (np.arange(lines) - (lines - 1) / 2) * (width / lines)
     direction = (last - first) / length
     normal = np.array([-direction[1], direction[0]])
     world = first + along[:, None, None] * (last - first) + across[None, :, None] * normal

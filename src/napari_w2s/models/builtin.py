@@ -127,7 +127,6 @@ def packaged_unet(sha256: str) -> tuple[ModelDescriptor, ...]:
             origin=_OWN_ORIGIN,
             normalization=Normalization.STANDARD,
             size_multiple=8,
-            receptive_field=317,
             precision_cost_db={"bfloat16": _BFLOAT16_COST_DB[facts["name"]]},
             options={"widths": [64, 96, 128], "blocks": [4, 3, 4], "fold": 2, "detail": 32},
             weights=WeightsSource(path=_UNET_FILE, sha256=sha256, licence=_OWN_LICENCE, place=WeightsPlace.PACKAGED),
@@ -140,6 +139,7 @@ def packaged_unet(sha256: str) -> tuple[ModelDescriptor, ...]:
             title="W2S denoise",
             task=Task.DENOISE,
             output="denoised",
+            receptive_field=311,
             summary="A U-Net that learned all noise levels of W2S at once, at any intensity scale: the first choice.",
         ),
         describe(
@@ -152,6 +152,7 @@ def packaged_unet(sha256: str) -> tuple[ModelDescriptor, ...]:
             result=Normalization.UNIT,
             stretch=_UNET_STRETCH,
             scale=2,
+            receptive_field=315,
             summary="The same U-Net, which learned what SIM shows of the same field: denoises and doubles the pixels.",
         ),
     )

@@ -281,7 +281,9 @@ def _check_call(descriptor: ModelDescriptor, network: nn.Module, path: Path) -> 
     wanted = (1, 1, edge * descriptor.scale, edge * descriptor.scale)
     try:
         with torch.inference_mode():
-            shape = tuple(network(torch.zeros(1, 1, edge, edge)).shape)
+            frame = torch.zeros(1, 1, edge, edge)
+            context = (network.frame_context(frame[0, 0].numpy()),) if descriptor.frame_context else ()  # type: ignore[operator]
+            shape = tuple(network(frame, *context).shape)
     except RuntimeError as error:
         raise WeightsError(
             f"{path} cannot restore images of one channel, which {descriptor.name} is for: {error}. "

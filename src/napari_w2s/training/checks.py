@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 from napari_w2s._types import InputError
 from napari_w2s.training.cache import FrameCache
 from napari_w2s.training.config import TrainingConfig
-from napari_w2s.training.fields import SIM_SCALE, Field, plural, size
+from napari_w2s.training.fields import SIM_SCALE, Field, named, plural, size
 from napari_w2s.training.lazy_images import AnyArray, Mean
+from napari_w2s.training.likeness import leave_out_identical, warn_of_noisier_clean, warn_of_several_fields
 from napari_w2s.training.patches import LEAST_EDGE
 from napari_w2s.training.registration import Shift, find_shift
 from napari_w2s.training.sampling import inputs_of
@@ -26,18 +27,19 @@ _GAIN = 0.01
 _SAME_PLACE = 0.3
 _MOST_SATURATED = 0.02
 _MOST_CONTRAST = 2.0
-_SHOWN = 3
 
 
 def check_fields(loaded: Loaded, config: TrainingConfig, cache: FrameCache | None = None) -> list[str]:
     """Look through images to learn from, and take out of `loaded` what cannot be used.
 
-    Of up to 400 fields, evenly spread, the images are read; of 20, clean and SIM images are registered.
+    Of up to 400 fields, evenly spread, the images are read; of 20, clean and SIM images are registered and their noise
+    is compared, or the frames of a burst.
 
     Parameters
     ----------
     loaded : Loaded
-        Fields that are smaller than a patch, or constant, are taken out of its lists, if others are left.
+        Fields that are smaller than a patch, constant, or clean as they are, are taken out of its lists, if others
+        are left.
     config : TrainingConfig
     cache : FrameCache, optional
         Keeps what was read for the training.
@@ -50,7 +52,8 @@ def check_fields(loaded: Loaded, config: TrainingConfig, cache: FrameCache | Non
     Raises
     ------
     InputError
-        If no field is large enough for a patch, all are constant, or an image has no finite pixel.
+        If no field is large enough for a patch, all are constant, all clean images are the noisy ones, or an image has
+        no finite pixel.
     """
     cache = cache or FrameCache()
     said = set(loaded.warnings)
@@ -78,7 +81,7 @@ def _leave_out_small(loaded: Loaded, config: TrainingConfig) -> list[str]:
             )
         if small:
             fields[:] = [one for one in fields if min(one.shape) >= edge]
-            names = _named(small, lambda one: f"{one.name}, {size(one.shape)}")
+            names = named(small, lambda one: f"{one.name}, {size(one.shape)}")
             warnings.append(f"{plural(len(small), 'image is', 'images are')} left out, too small for {what}: {names}.")
     return warnings
 
@@ -89,12 +92,12 @@ def _test_images(loaded: Loaded) -> list[str]:
     if learned:
         warnings.append(
             f"{plural(len(learned), 'test image', 'test images')} of the benchmark will be learned from "
-            f"({_named(learned)}): this model's results there cannot be compared with others."
+            f"({named(learned)}): this model's results there cannot be compared with others."
         )
     if judged:
         warnings.append(
             f"{plural(len(judged), 'test image', 'test images')} of the benchmark will be judged by "
-            f"({_named(judged)}): the best model is chosen by them, so that its results there look too good."
+            f"({named(judged)}): the best model is chosen by them, so that its results there look too good."
         )
     return warnings
 
@@ -112,14 +115,15 @@ def _look(loaded: Loaded, config: TrainingConfig, cache: FrameCache) -> list[str
     """Read images for what makes them useless, and leave out those that are."""
     seen = _Seen()
     everything = list(dict.fromkeys((*loaded.train, *loaded.validation)))
-    for one in _spread(everything, _MOST_READ):
+    looked_at = _spread(everything, _MOST_READ)
+    for one in looked_at:
         for what, image in _needed(one, config):
             _see(seen, one, what, cache.read(image))
     warnings = []
-    if seen.constant:
-        constant: dict[Field, list[str]] = {}
-        for one, what in seen.constant:
-            constant.setdefault(one, []).append(what)
+    constant: dict[Field, list[str]] = {}
+    for one, what in seen.constant:
+        constant.setdefault(one, []).append(what)
+    if constant:
         if all(one in constant for one in loaded.train):
             first, what = seen.constant[0]
             raise InputError(
@@ -128,18 +132,20 @@ def _look(loaded: Loaded, config: TrainingConfig, cache: FrameCache) -> list[str
             )
         for fields in (loaded.train, loaded.validation):
             fields[:] = [one for one in fields if one not in constant]
-        names = _named(list(constant), lambda one: f"{one.name} ({' and '.join(constant[one])})")
+        names = named(list(constant), lambda one: f"{one.name} ({' and '.join(constant[one])})")
         warnings.append(f"{plural(len(constant), 'field is', 'fields are')} left out with a constant image: {names}.")
+    if config.self_supervised is None and "denoised" in config.outputs:
+        warnings += leave_out_identical(loaded, [one for one in looked_at if one not in constant], cache)
     if seen.gaps:
         gaps = dict(seen.gaps)
-        names = _named(list(gaps), lambda one: f"{one.name}, {100 * gaps[one]:.2g} %")
+        names = named(list(gaps), lambda one: f"{one.name}, {100 * gaps[one]:.2g} %")
         warnings.append(
             f"{plural(len(gaps), 'field has', 'fields have')} NaN or infinite pixels ({names}): they are filled with "
             "the image's mean where they are learned from, and do not count where they should be learned."
         )
     if seen.saturated:
         saturated = dict(seen.saturated)
-        names = _named(list(saturated), lambda one: f"{one.name}, {100 * saturated[one]:.0f} %")
+        names = named(list(saturated), lambda one: f"{one.name}, {100 * saturated[one]:.0f} %")
         warnings.append(
             f"{plural(len(saturated), 'field has', 'fields have')} many saturated pixels ({names}), whose intensities "
             "are lost. Leave them out if you can."
@@ -182,7 +188,7 @@ def _see(seen: _Seen, one: Field, what: str, pixels: AnyArray) -> None:
 def _register(fields: Sequence[Field], config: TrainingConfig, cache: FrameCache) -> list[str]:
     """Compare the images of fields that should show one place at one spot."""
     if config.self_supervised is not None:
-        return []
+        return warn_of_several_fields(fields, cache) if config.self_supervised == "noise2noise" else []
     warnings = []
     if "sim" in config.outputs:
         pairs = [(one, *_sim_and_clean(one, cache)) for one in fields if one.sim is not None]
@@ -191,6 +197,7 @@ def _register(fields: Sequence[Field], config: TrainingConfig, cache: FrameCache
         own = [one for one in fields if one.denoised is not None and one.fov is None]
         pairs = [(one, cache.read(one.denoised), cache.read(next(iter(one.inputs.values())))) for one in own]
         warnings += _misplaced(pairs, "clean image", "noisy image")
+        warnings += warn_of_noisier_clean(pairs)
         warnings += [] if config.match_clean else _of_other_brightness(pairs)
     return warnings
 
@@ -213,14 +220,14 @@ def _misplaced(pairs: Sequence[tuple[Field, AnyArray, AnyArray]], what: str, ref
     warnings = []
     looked = f"of {plural(len(found), 'field', 'fields')} that {'was' if len(found) == 1 else 'were'} compared"
     if others:
-        names = _named([one for one, _ in others])
+        names = named([one for one, _ in others])
         warnings.append(
             f"{what} and {reference} do not look like one place in {len(others)} {looked} ({names}). Check which "
             "images belong together."
         )
     if moved:
         shifts = dict(sorted(moved, key=lambda item: -item[1].length))
-        names = _named(list(shifts), lambda one: f"{one.name} by {_pixels(shifts[one])}")
+        names = named(list(shifts), lambda one: f"{one.name} by {_pixels(shifts[one])}")
         warnings.append(
             f"{what} and {reference} are shifted against each other in {len(moved)} {looked} ({names}), in pixels of "
             f"the {reference} along y and x. What is learned from them will be blurred: register or leave them out."
@@ -239,7 +246,7 @@ def _of_other_brightness(pairs: Sequence[tuple[Field, AnyArray, AnyArray]]) -> l
         return []
     return [
         f"The clean image is of another brightness than the noisy one in {plural(len(found), 'field', 'fields')} "
-        f"({_named(list(found), lambda one: found[one])}), and so would be what is restored. Scale the clean image to "
+        f"({named(list(found), lambda one: found[one])}), and so would be what is restored. Scale the clean image to "
         "the noisy one first. A recipe for napari-w2s train can also have them matched (match_clean: true)."
     ]
 
@@ -252,11 +259,6 @@ def _moments(image: AnyArray) -> tuple[float, float]:
 
 def _pixels(shift: Shift) -> str:
     return f"{shift.length:.1f} ({shift.y:+.1f}, {shift.x:+.1f})"
-
-
-def _named(fields: Sequence[Field], text: Callable[[Field], str] = lambda one: one.name) -> str:
-    shown = "; ".join(text(one) for one in fields[:_SHOWN])
-    return shown if len(fields) <= _SHOWN else f"{shown}; and {len(fields) - _SHOWN} more"
 
 
 def _spread(fields: Sequence[Field], most: int) -> list[Field]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ SIM_SCALE = 2
 
 OWN_INPUT = "noisy"
 """Name of an input that has no averaging level."""
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,3 +143,9 @@ def size(shape: Sequence[int]) -> str:
 def plural(number: int, one: str, many: str) -> str:
     """Return a number with what there is of it, e.g. ``"3 fields are"``."""
     return f"{number} {one if number == 1 else many}"
+
+
+def named(fields: Sequence[Field], text: Callable[[Field], str] = lambda one: one.name) -> str:
+    """Return a text for each of some fields, and the number of the rest."""
+    shown = "; ".join(text(one) for one in fields[:_SHOWN])
+    return shown if len(fields) <= _SHOWN else f"{shown}; and {len(fields) - _SHOWN} more"

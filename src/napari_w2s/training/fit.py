@@ -28,6 +28,7 @@ from napari_w2s.training.logs import Logs
 from napari_w2s.training.module import TrainingModule
 from napari_w2s.training.opening import open_data, open_run
 from napari_w2s.training.preview import Preview
+from napari_w2s.training.processes import check_processes
 from napari_w2s.training.quiet import quiet
 from napari_w2s.training.report import FinishReason, ReportFn, TrainingResult, WishFn, go, ignore
 from napari_w2s.training.run import BEST, LAST, Ended, Run
@@ -93,16 +94,18 @@ def fit(
     Raises
     ------
     InputError
-        If settings, images or the folder cannot be used, or memory is too small for a single patch.
+        If settings, images, the devices or the folder cannot be used, or memory is too small for a single patch.
     WeightsError
         If the weights to go on from cannot be read.
     OutputError
         If the folder cannot be written to.
     """
+    alone = threading.current_thread() is not threading.main_thread()
+    if not alone and _on_cpu(_checked(accelerator)):
+        check_processes(devices)
     run, start = open_run(config, Path(folder), resume=resume, registry=registry, report=report, wish=wish)
     if run.step < run.config.steps:
         data = open_data(run, train, validation)
-        alone = threading.current_thread() is not threading.main_thread()
         hardware = {
             "accelerator": _checked(accelerator),
             "devices": _single(devices) if alone else devices,
@@ -238,9 +241,12 @@ def _single(devices: int | str | Sequence[int]) -> int | list[int]:
     return 1 if isinstance(devices, int | str) else list(devices[:1])
 
 
+def _on_cpu(accelerator: str) -> bool:
+    return accelerator == "cpu" or available_devices() == ["cpu"]
+
+
 def _precision(run: Run, accelerator: str) -> Any:
-    on_cpu = accelerator == "cpu" or available_devices() == ["cpu"]
-    if on_cpu and run.config.precision == "float16":
+    if _on_cpu(accelerator) and run.config.precision == "float16":
         run.note("A CPU does not train in float16: bfloat16 is taken.")
         return _PRECISIONS["bfloat16"]
     return _PRECISIONS[run.config.precision]

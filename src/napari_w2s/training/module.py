@@ -54,6 +54,8 @@ def make_network(config: TrainingConfig) -> nn.Module:
         options.setdefault("outputs", [name for name in method.outputs if name in config.outputs])
     try:
         network: nn.Module = method.create(**options)
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{method.title} cannot be made with {options}: {error}.") from error
     return network

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from napari_w2s._types import Cancelled, Level, StopFn
+from napari_w2s._types import Level, StopFn
 from napari_w2s.app.comparing.comparison import Box, Comparison, Tile
 from napari_w2s.app.comparing.grid import Grid, Plane, align, common_grid, full_position, on_grid, readable_planes
 from napari_w2s.app.comparing.place import Place, is_burst, is_finer, level_of, place_of
+from napari_w2s.app.comparing.stopping import poll
 from napari_w2s.app.comparing.worth import AveragingCurve, curve_of_burst, curve_of_levels, error_of
 from napari_w2s.data.protocol import BURST_FRAMES
 
@@ -126,7 +127,7 @@ def worth_errors(
     target = on_grid(reference, grid)
     errors = {}
     for tile in comparison.tiles:
-        _poll(stop)
+        poll(stop)
         one = found.get(tile.key)
         if one is None or not _can_be_laid(tile, one, reference, material.place, comparison):
             continue
@@ -204,8 +205,3 @@ def _material(comparison: Comparison) -> _Material:
         if same and level is not None and level.frames is not None and level is not Level.AVG400:
             levels.setdefault(level.frames, tile)
     return _Material(places[reference.key], None, reference, levels)
-
-
-def _poll(stop: StopFn | None) -> None:
-    if stop is not None and stop():
-        raise Cancelled("Stopped.")

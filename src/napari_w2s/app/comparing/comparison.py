@@ -72,6 +72,17 @@ class Box:
         if not (self.bottom > self.top and self.right > self.left):
             raise InputError("The box has no area. Draw it anew.")
 
+    @property
+    def area(self) -> float:
+        """In the square of its unit."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def shared(self, other: Box) -> Box | None:
+        """Return what two boxes have in common; None if there is no such area."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return Box(top, left, bottom, right) if bottom > top and right > left else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_w2s._types import Cancelled, InputError, StopFn
+from napari_w2s._types import InputError, StopFn
 from napari_w2s.app.comparing.comparison import Comparison
 from napari_w2s.app.comparing.planes import Plane, planes
+from napari_w2s.app.comparing.stopping import poll
 from napari_w2s.metrics.profile import fwhm, line_profile
 from napari_w2s.metrics.spectrum import radial_power
 
@@ -72,7 +73,7 @@ def profiles(
     start: Point,
     end: Point,
     *,
-    width: int = 1,
+    width: float = 0.0,
     normalised: bool = False,
     shown: Mapping[str, Plane] | None = None,
     stop: StopFn | None = None,
@@ -84,8 +85,8 @@ def profiles(
     comparison : Comparison
     start, end : tuple of float
         (y, x) in world coordinates.
-    width : int
-        Number of lines, a pixel of the tile apart, that are averaged.
+    width : float
+        Of the band that is averaged, in world units, the same in all tiles; 0 is the line alone.
     normalised : bool
         Bring each curve to the range 0 to 1.
     shown : mapping, optional
@@ -110,7 +111,7 @@ def profiles(
     shown = planes(comparison) if shown is None else shown
     made = []
     for tile in comparison.tiles:
-        _check(stop)
+        poll(stop)
         plane = shown[tile.key]
         distance, values = line_profile(plane.pixels, start, end, scale=plane.scale, origin=plane.origin, width=width)
         peak = fwhm(distance, values)
@@ -146,7 +147,7 @@ def spectra(
     shown = planes(comparison) if shown is None else shown
     made = []
     for tile in comparison.tiles:
-        _check(stop)
+        poll(stop)
         plane = shown[tile.key]
         part = plane if comparison.box is None else plane.cut(comparison.box)
         if part is None:
@@ -164,8 +165,3 @@ def _stretched(values: Float64Array) -> Float64Array:
     finite = values[np.isfinite(values)]
     span = float(np.ptp(finite)) if finite.size else 0.0
     return (values - finite.min()) / span if span > 0 else values * 0.0
-
-
-def _check(stop: StopFn | None) -> None:
-    if stop is not None and stop():
-        raise Cancelled("Stopped before all images were read.")

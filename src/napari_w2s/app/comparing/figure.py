@@ -104,7 +104,7 @@ def _area(comparison: Comparison, shown: Mapping[str, Plane]) -> tuple[Box, Mapp
     first = comparison.reference if comparison.reference in shown else next(iter(shown))
     area, apart = shown[str(first)].box, {}
     for key, one in shown.items():
-        common = _shared(area, one.box)
+        common = area.shared(one.box)
         if common is None:
             apart[key] = f"{comparison.tile(key).title} has no area in common with the others."
         else:
@@ -116,17 +116,10 @@ def _part(wanted: Box | None, area: Box) -> Box | None:
     """Return what is enlarged: none if it is the whole area."""
     if wanted is None:
         return None
-    part = _shared(wanted, area)
+    part = wanted.shared(area)
     if part is None:
         raise InputError("The box lies outside of the images. Draw it anew.")
     return None if part == area else part
-
-
-def _shared(*boxes: Box) -> Box | None:
-    """Return what all boxes cover, or None if there is no such area."""
-    top, left = max(box.top for box in boxes), max(box.left for box in boxes)
-    bottom, right = min(box.bottom for box in boxes), min(box.right for box in boxes)
-    return Box(top, left, bottom, right) if bottom > top and right > left else None
 
 
 def _lines(tile: Tile, comparison: Comparison, numbers: Numbers | None) -> list[str]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_w2s._types import Cancelled, InputError, StopFn
+from napari_w2s._types import InputError, StopFn
 from napari_w2s.app.comparing.comparison import Box, Comparison
 from napari_w2s.app.comparing.planes import Plane, first_position, full_position, plane, planes, readable_planes
 from napari_w2s.app.comparing.resample import Axis, resample
+from napari_w2s.app.comparing.stopping import poll
 
 __all__ = [
     "Aligned",
@@ -106,8 +107,7 @@ def align(
     grid, lost = common_grid(comparison, found, problems)
     pixels = {}
     for key, one in found.items():
-        if stop is not None and stop():
-            raise Cancelled("Stopped.")
+        poll(stop)
         if key not in lost:
             pixels[key] = on_grid(one, grid)
     return Aligned(grid, pixels, lost)
@@ -126,13 +126,13 @@ def common_grid(
     base = reference if reference is not None and reference in found else finest
     area: Box | None = found[base].box
     if comparison.box is not None:
-        area = _shared(found[base].box, comparison.box)
+        area = found[base].box.shared(comparison.box)
         if area is None:
             raise InputError(f"The box lies outside of {titles[base]}. Draw it on the image.")
     assert area is not None
     for key, one in found.items():
-        common = _shared(area, one.box)
-        if common is None or _area(common) < _LEAST_SHARE * _area(area):
+        common = area.shared(one.box)
+        if common is None or common.area < _LEAST_SHARE * area.area:
             where = "this part" if comparison.box is not None else "what the others show"
             lost[key] = f"{titles[key]} does not cover {where}. Move the box, or leave the image out."
         else:
@@ -161,13 +161,3 @@ def _grid(base: Plane, area: Box, box: Box | None) -> Grid:
         sizes.append(max(1, stop - start))
     origin = (base.origin[0] + starts[0] * base.scale[0], base.origin[1] + starts[1] * base.scale[1])
     return Grid((sizes[0], sizes[1]), base.scale, origin, base.unit)
-
-
-def _shared(one: Box, other: Box) -> Box | None:
-    top, left = max(one.top, other.top), max(one.left, other.left)
-    bottom, right = min(one.bottom, other.bottom), min(one.right, other.right)
-    return Box(top, left, bottom, right) if bottom > top and right > left else None
-
-
-def _area(box: Box) -> float:
-    return (box.bottom - box.top) * (box.right - box.left)

@@ -11,7 +11,7 @@ from napari_w2s.app.comparing.averages import averaging_curve, curve_on, planes_
 from napari_w2s.app.comparing.comparison import Comparison, Tile
 from napari_w2s.app.comparing.grid import Grid, Plane, align, full_position, readable_planes
 from napari_w2s.app.comparing.place import LEARNED, is_finer, was_seen
-from napari_w2s.app.comparing.ruler import Ruler
+from napari_w2s.app.comparing.ruler import OTHER_SCALE_NOTE, SHARED_NOTE, Ruler
 from napari_w2s.app.comparing.worth import AveragingCurve, worth_frames
 
 __all__ = ["METRICS", "OPTIONAL", "Numbers", "TileNumbers", "averaging_curve", "measure"]
@@ -44,8 +44,8 @@ class TileNumbers:
     is_reference : bool
         True for the tile that the others are measured against.
     shares_scale : bool
-        False where its intensities and the reference's are known not to be on one scale, as those of widefield and
-        SIM: then only matched numbers say something.
+        False where its intensities and the reference's are not on one scale, as those of widefield and SIM: then only
+        matched numbers say something.
     psnr, psnr_matched : float or None
         In dB against the reference; matched: after an affine least-squares fit of intensities.
     ssim, ssim_matched : float or None
@@ -54,7 +54,10 @@ class TileNumbers:
     frc : float or None
         Resolution from this image alone, on its own pixels, in `Numbers.unit`.
     frc_two : float or None
-        Resolution down to which it agrees with the reference, in `Numbers.unit`.
+        Resolution down to which it agrees with the reference, in `Numbers.unit`. Frames of the image that are known to
+        be among the reference's are taken out of that first.
+    shares_frames : bool
+        True where they could not be taken out: then `frc_two` looks finer than it is.
     noise : float or None
         Standard deviation at the median signal, in its own intensities.
     worth : float or None
@@ -79,6 +82,7 @@ class TileNumbers:
     rmse_matched: float | None = None
     frc: float | None = None
     frc_two: float | None = None
+    shares_frames: bool = False
     noise: float | None = None
     worth: float | None = None
     microssim: float | None = None
@@ -195,7 +199,8 @@ def measure(
             key=tile.key,
             title=tile.title,
             is_reference=tile.key == comparison.reference,
-            shares_scale=_shares_scale(comparison, tile),
+            shares_scale=_shares_scale(comparison, tile) and OTHER_SCALE_NOTE not in notes,
+            shares_frames=SHARED_NOTE in notes,
             seen=was_seen(tile.image, full_position(comparison)) == LEARNED,
             notes=tuple(notes),
             **values,

@@ -47,6 +47,11 @@ def world_point(comparison: Comparison, point: PixelPoint) -> tuple[float, float
     return y, x
 
 
+def pixel_size(comparison: Comparison) -> float:
+    """Return the shorter side of a pixel of that image, in the unit of the world."""
+    return min(planes(comparison)[comparison.reference or comparison.tiles[0].key].scale)
+
+
 def position_of(comparison: Comparison, frame: Sequence[int]) -> tuple[float, ...]:
     """Return the world coordinates of a frame of the tile that has the most axes.
 

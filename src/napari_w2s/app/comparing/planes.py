@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_w2s._types import Cancelled, InputError, StopFn, W2SError
 from napari_w2s.app.comparing.comparison import Box, Comparison, Tile
+from napari_w2s.app.comparing.stopping import poll
 
 _KEPT_BYTES = 256 * 2**20
 _TOLERANCE = 1e-3
@@ -151,8 +152,7 @@ def readable_planes(comparison: Comparison, *, stop: StopFn | None = None) -> tu
     found: dict[str, Plane] = {}
     problems: dict[str, str] = {}
     for tile in comparison.tiles:
-        if stop is not None and stop():
-            raise Cancelled("Stopped.")
+        poll(stop)
         try:
             found[tile.key] = plane(tile, position)
         except Cancelled:

@@ -7,22 +7,36 @@ from typing import Any
 
 import numpy as np
 
-from napari_w2s._types import Cancelled, InputError, StopFn
+from napari_w2s._types import InputError, StopFn
 from napari_w2s.app.comparing.comparison import Comparison, Tile
 from napari_w2s.app.comparing.finite import finite_part
 from napari_w2s.app.comparing.grid import Aligned, FloatArray, Plane, full_position
 from napari_w2s.app.comparing.place import LEARNED, is_estimate, is_finer, restoration_of, was_seen
-from napari_w2s.app.comparing.scores import SCORES, Reference
+from napari_w2s.app.comparing.scores import SCORES, Fit, Reference
+from napari_w2s.app.comparing.shared import less_shared, shares_frames
+from napari_w2s.app.comparing.stopping import poll
 
 Values = dict[str, float | None]
 
-_LEARNED = "Its model learned from this field of view, which flatters its scores."
-_JUDGED = "The training of its model was judged by this field of view, which may flatter its scores a little."
-_NO_CROSSING = "FRC gives no number where its curve does not cross the threshold."
-_SMOOTH = (
+SMOOTH_NOTE = (
     "FRC of one image supposes noise that differs from pixel to pixel, and here it does not: it says where the "
     "spectrum ends, not what is resolved."
 )
+"""Stands with a one-image FRC that is no resolution."""
+
+SHARED_NOTE = (
+    "The reference holds frames that this image is made of, so that its FRC with the reference looks finer than it is."
+)
+"""Stands with a two-image FRC that is a bound only."""
+
+OTHER_SCALE_NOTE = "Its intensities are on another scale than the reference's: only the matched scores compare the two."
+"""Stands with scores that are those of the scales, not of the images."""
+
+_LEARNED = "Its model learned from this field of view, which flatters its scores."
+_JUDGED = "The training of its model was judged by this field of view, which may flatter its scores a little."
+_LESS_SHARED = "For the FRC with the reference, the frames that this image is made of are taken out of the reference."
+_NO_MATCH = "The reference is constant here, so that nothing can be matched to it."
+_NO_CROSSING = "FRC gives no number where its curve does not cross the threshold."
 
 
 class Ruler:
@@ -68,7 +82,7 @@ class Ruler:
 
     def measure(self, tile: Tile) -> tuple[Values, list[str]]:
         """Return the numbers of a tile by key, without its worth, and what to know of them."""
-        self._poll()
+        poll(self._stop)
         if tile.key not in self._laid.pixels:
             return {}, [self._laid.problems[tile.key]]
         pixels = self._laid.pixels[tile.key]
@@ -102,16 +116,29 @@ class Ruler:
                 f"Scores are over the {_percent(fit.share)} of the area where it and the reference are finite."
             )
         wanted = [name for name in SCORES if name in self._wanted]
+        if fit.spread == 0:
+            wanted = [name for name in wanted if not name.endswith("_matched")]
+            notes.append(_NO_MATCH)
         values |= self._reference.scores(pixels, fit, wanted)
-        if "ssim" in self._wanted and values["ssim"] is None and self.data_range is not None:
+        if values.get("ssim", 0.0) is None and self.data_range is not None:
             notes.append("SSIM needs 7 × 7 finite pixels.")
+        if _is_off_scale(values, fit):
+            notes.append(OTHER_SCALE_NOTE)
         if "frc_two" in self._wanted:
-            self._poll()
-            values["frc_two"] = self._frc(notes, self._laid.grid.scale, self._laid.pixels[key], pixels)
-
+            poll(self._stop)
+            values["frc_two"] = self._frc_with_reference(tile, notes)
         if "microssim" in self._wanted:
-            self._poll()
+            poll(self._stop)
             values["microssim"] = _micro_ssim(notes, self._laid.pixels[key], pixels)
+
+    def _frc_with_reference(self, tile: Tile, notes: list[str]) -> float | None:
+        """Correlate a tile with those frames of the reference that it does not hold itself."""
+        pixels, key = self._laid.pixels, str(self._comparison.reference)
+        other = None
+        if shares_frames(tile, self._comparison.tile(key), self._position):
+            other = less_shared(self._comparison, tile, pixels, self._position)
+            notes.append(SHARED_NOTE if other is None else _LESS_SHARED)
+        return self._frc(notes, self._laid.grid.scale, pixels[key] if other is None else other, pixels[tile.key])
 
     def _look(self, tile: Tile, values: Values, notes: list[str]) -> None:
         """Measure a tile on its own pixels."""
@@ -119,14 +146,14 @@ class Ruler:
         if own is None:
             return
         if "frc" in self._wanted:
-            self._poll()
+            poll(self._stop)
             values["frc"] = self._frc(notes, own.scale, own.pixels)
             if values["frc"] is not None and (restoration_of(tile.image) or is_finer(tile.image)):
-                notes.append(_SMOOTH)
+                notes.append(SMOOTH_NOTE)
         if "noise" in self._wanted and not is_finer(tile.image) and not is_estimate(tile.image):
             from napari_w2s.data.noise import estimate_noise
 
-            self._poll()
+            poll(self._stop)
             noise = estimate_noise(own.pixels)
             values["noise"] = noise.median_std if noise.blocks else None
 
@@ -148,13 +175,13 @@ class Ruler:
             if str(error) not in notes:
                 notes.append(str(error))
             return None
-        if found.resolution is None and _NO_CROSSING not in notes and not any(np.ptp(image) == 0 for image in cut):
+        if (
+            found.resolution is None
+            and _NO_CROSSING not in notes
+            and not any(image.min() == image.max() for image in cut)
+        ):
             notes.append(_NO_CROSSING)
         return found.resolution
-
-    def _poll(self) -> None:
-        if self._stop is not None and self._stop():
-            raise Cancelled("Stopped.")
 
 
 def _micro_ssim(notes: list[str], reference: FloatArray, image: FloatArray) -> float | None:
@@ -184,8 +211,16 @@ def data_range(comparison: Comparison, found: Mapping[str, Plane]) -> tuple[floa
     if pixels.dtype == np.bool_:
         return 1.0, "binary images"
     finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
-    spread = float(finite.max()) - float(finite.min()) if finite.size else 0.0
+    if not finite.size:
+        return None, "the reference has no finite pixel"
+    spread = float(finite.max()) - float(finite.min())
     return (spread, "that of the reference") if 0 < spread < np.inf else (None, "the reference is constant")
+
+
+def _is_off_scale(values: Values, fit: Fit) -> bool:
+    """Tell whether an image is like the reference, and further from it than the reference's own mean is."""
+    plain, matched = values.get("rmse"), values.get("rmse_matched")
+    return plain is not None and matched is not None and plain > fit.spread and matched < plain / 2
 
 
 def _percent(share: float) -> str:

@@ -57,6 +57,8 @@ class Columns(StrEnum):
     MATCHED = "matched"
     ERRORS = "errors"
     ALONE = "alone"
+    MICRO = "microssim"
+    """Measured only while it is shown."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -66,6 +68,7 @@ class Columns(StrEnum):
             Columns.MATCHED: ("psnr_matched", "ssim_matched", "worth"),
             Columns.ERRORS: ("rmse", "rmse_matched"),
             Columns.ALONE: ("frc", "frc_two", "noise"),
+            Columns.MICRO: ("ssim_matched", "microssim"),
         }[self]
 
 

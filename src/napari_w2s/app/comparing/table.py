@@ -147,7 +147,8 @@ def cell_text(numbers: Numbers, tile: TileNumbers, column: str) -> str:
     if column.endswith("ssim") or column == "ssim_matched":
         return f"{value:.4f}"
     if column.startswith("frc"):
-        return f"{value:.0f}" if numbers.unit == "nm" else f"{value:.2f}"
+        least = "≥ " if column == "frc_two" and tile.shares_frames else ""
+        return least + (f"{value:.0f}" if numbers.unit == "nm" else f"{value:.2f}")
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
@@ -175,13 +176,15 @@ def short_text(numbers: Numbers, key: str, columns: Sequence[str] | None = None)
         value = getattr(tile, name)
         if value is None or math.isnan(value) or (tile.is_reference and name == "worth"):
             continue
-        words.append(_short(numbers, tile, name, value))
+        words.append(short_number(numbers, tile, name))
     if tile.seen:
         words.append("field seen in training")
     return " · ".join(words)
 
 
-def _short(numbers: Numbers, tile: TileNumbers, name: str, value: float) -> str:
+def short_number(numbers: Numbers, tile: TileNumbers, name: str) -> str:
+    """Return one number that there is with its name and unit, e.g. ``"FRC 118 nm"``."""
+    value = getattr(tile, name)
     if name == "worth":
         return f"worth {worth_text(numbers.curve, value)}" if numbers.curve is not None else NOTHING
     label = DEFINITIONS[name].label.removesuffix(" matched")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from napari_w2s.app.comparing.comparison import Comparison
 from napari_w2s.app.comparing.contrast import label
-from napari_w2s.app.comparing.numbers import Numbers
+from napari_w2s.app.comparing.numbers import Numbers, TileNumbers
+from napari_w2s.app.comparing.ruler import SMOOTH_NOTE
+from napari_w2s.app.comparing.table import short_number
 
 _SIZES = (9, 8, 7)
 _PIXELS_PER_POINT = 0.86
@@ -37,24 +39,36 @@ class Titles:
 def numbers_of(numbers: Numbers | None, key: str) -> tuple[str, ...]:
     """Return the numbers that stand behind a title, the most telling one first.
 
-    Matched ones where intensities share no scale; without a reference there are none.
+    Scores, matched ones where intensities share no scale; without a reference FRC and noise.
     """
     known = None if numbers is None else next((tile for tile in numbers.tiles if tile.key == key), None)
     if known is None:
         return ()
     if known.is_reference:
         return ("reference",)
+    assert numbers is not None
+    if numbers.reference is None:
+        return _of_itself(numbers, known)
     suffix, mark = ("", "") if known.shares_scale else ("_matched", " matched")
     parts = []
     psnr, ssim = getattr(known, f"psnr{suffix}"), getattr(known, f"ssim{suffix}")
     if psnr is not None and not math.isnan(psnr):
-        parts.append((f"{psnr:.1f} dB" if math.isfinite(psnr) else "∞ dB") + mark)
+        seen = " (field seen)" if known.seen else ""
+        parts.append((f"{psnr:.1f} dB" if math.isfinite(psnr) else "∞ dB") + mark + seen)
     if ssim is not None and not math.isnan(ssim):
         parts.append(f"SSIM {ssim:.2f}")
     return tuple(parts)
 
 
-def contrast_note(comparison: Comparison, size: int, width: float, *, maps: bool = False) -> str:
+def _of_itself(numbers: Numbers, known: TileNumbers) -> tuple[str, ...]:
+    """Return what needs no reference. FRC of an image that no camera took says nothing of what it resolves."""
+    names = ("noise",) if SMOOTH_NOTE in known.notes else ("frc", "noise")
+    return tuple(short_number(numbers, known, name) for name in names if getattr(known, name) is not None)
+
+
+def contrast_note(
+    comparison: Comparison, size: int, width: float, *, maps: bool = False, legend: Sequence[Sequence[str]] = ()
+) -> str:
     """Say in a few words what the display range of the tiles is; the reference of a match has its own.
 
     Parameters
@@ -66,14 +80,19 @@ def contrast_note(comparison: Comparison, size: int, width: float, *, maps: bool
         Of a cell, in pixels.
     maps : bool
         Whether maps stand in the place of some tiles: it is not of these.
+    legend : sequence of sequence of str
+        Lines that say what a map shows, each in several wordings, the longest first.
     """
     others = [tile.key for tile in comparison.tiles if tile.key != comparison.reference]
     keys = others or [tile.key for tile in comparison.tiles]
     if not keys:
         return ""
     words = label(comparison, keys[0])
-    words = f"images: {words}" if maps else words
-    return words if len(words) <= _room(width, size) else words.replace("contrast matched", "matched")
+    short = words.replace("contrast matched", "matched")
+    shorter = [words, short, short.partition(" for ")[0].partition(" to ")[0]]
+    wordings = [f"images: {words}", *shorter] if maps else shorter
+    lines = [_longest(one, _room(width, size)) for one in (wordings, *legend)]
+    return "\n".join(filter(None, lines))
 
 
 def fit_titles(titles: Mapping[str, str], parts: Mapping[str, Sequence[str]], width: float) -> Titles:
@@ -94,6 +113,10 @@ def fit_titles(titles: Mapping[str, str], parts: Mapping[str, Sequence[str]], wi
             return Titles(size, full)
     room = _room(width, _SIZES[-1])
     return Titles(_SIZES[-1], {key: _cut(title, parts.get(key, ()), room) for key, title in titles.items()})
+
+
+def _longest(wordings: Iterable[str], room: float) -> str:
+    return next((words for words in wordings if len(words) <= room), "")
 
 
 def _room(width: float, size: int) -> float:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_w2s._types import Cancelled, InputError, StopFn
+from napari_w2s._types import InputError, StopFn
 from napari_w2s.app.comparing.comparison import Comparison
 from napari_w2s.app.comparing.given import given_tile, grid_of, planes_of
 from napari_w2s.app.comparing.grid import Grid, Plane, on_grid
 from napari_w2s.app.comparing.maps import Difference, error_map, ssim_difference
 from napari_w2s.app.comparing.place import is_finer
 from napari_w2s.app.comparing.spread import Spread, flip_spread
+from napari_w2s.app.comparing.stopping import poll
 from napari_w2s.metrics.trust import WINDOW, TrustMap
 
 __all__ = [
@@ -97,10 +98,10 @@ def trust(comparison: Comparison, key: str, *, given: str | None = None, stop: S
         variance = noise.gain * mean + noise.offset_variance
         return np.sqrt(np.maximum(variance, max(noise.step**2 / 12.0, 1e-6 * noise.variance(noise.bright), 1e-30)))
 
-    _poll(stop)
+    poll(stop)
     pixels = _covering(result, measured)
     whole = resolution_scaled_error(_filled(pixels), _filled(measured.pixels), noise_std=std)
-    _poll(stop)
+    poll(stop)
     error = np.where(_near_gaps(measured.pixels) | _near_gaps(pixels, measured), np.nan, whole.error)
     part = (slice(None), slice(None)) if comparison.box is None else measured.part(comparison.box)
     if part is None:
@@ -158,8 +159,3 @@ def _filled(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     if bad.any():
         values[bad] = values[~bad].mean()
     return values
-
-
-def _poll(stop: StopFn | None) -> None:
-    if stop is not None and stop():
-        raise Cancelled("Stopped.")

@@ -36,7 +36,7 @@ def lay_out(
         Why the others could not be laid out.
     """
     laid = dict(found)
-    problems = _level_unplaced(laid, titles)
+    problems = _level_unplaced(laid, titles, reference)
     sized = [key for key, one in laid.items() if one.unit == "um"]
     unsized = [key for key, one in laid.items() if one.unit != "um"]
     if not sized or not unsized:
@@ -44,7 +44,7 @@ def lay_out(
     anchor = laid[reference if reference in sized else sized[0]]
     # What is without a size shares a world of pixels; its images move together.
     whole = _around([laid[key].box for key in unsized])
-    largest = max((laid[key] for key in unsized), key=lambda one: _area(one.box))
+    largest = max((laid[key] for key in unsized), key=lambda one: one.box.area)
     if not _multiples(largest.pixels.shape, anchor.pixels.shape) or not _same(largest.box, whole):
         for key in unsized:
             problems[key] = (
@@ -58,7 +58,7 @@ def lay_out(
     return laid, problems
 
 
-def _level_unplaced(laid: dict[str, Plane], titles: Mapping[str, str]) -> dict[str, str]:
+def _level_unplaced(laid: dict[str, Plane], titles: Mapping[str, str], reference: str | None) -> dict[str, str]:
     """Let images that state neither size nor place cover one area, in place; return what cannot, and why."""
     unplaced = [
         key for key, one in laid.items() if one.unit != "um" and one.scale == _UNIT_STEP and one.origin == _NO_OFFSET
@@ -67,7 +67,7 @@ def _level_unplaced(laid: dict[str, Plane], titles: Mapping[str, str]) -> dict[s
         return {}
     placed = [one.box for key, one in laid.items() if key not in unplaced and one.unit != "um"]
     fitting = [key for key in unplaced if any(_same(laid[key].box, box) for box in placed)]
-    first = min(fitting or unplaced, key=lambda key: laid[key].pixels.size)
+    first = _anchor(fitting or unplaced, laid, reference)
     anchor = laid[first]
     problems = {}
     for key in unplaced:
@@ -81,6 +81,18 @@ def _level_unplaced(laid: dict[str, Plane], titles: Mapping[str, str]) -> dict[s
         else:
             laid[key] = _moved(one, one.box, anchor.box, one.unit)
     return problems
+
+
+def _anchor(keys: Sequence[str], laid: Mapping[str, Plane], reference: str | None) -> str:
+    """Return the image that the others are laid on: one of the smallest of those that most of them fit.
+
+    With a reference among them, these are those that fit it.
+    """
+    shapes = {key: laid[key].pixels.shape for key in keys}
+    if reference in shapes:
+        keys = [key for key in keys if _multiples(shapes[key], shapes[reference])]
+    fits = {key: sum(_multiples(shapes[key], other) for other in shapes.values()) for key in keys}
+    return min(keys, key=lambda key: (-fits[key], laid[key].pixels.size))
 
 
 def _multiples(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -116,10 +128,6 @@ def _same(one: Box, other: Box) -> bool:
     near = _TOLERANCE * min(one.bottom - one.top, one.right - one.left)
     sides = ("top", "left", "bottom", "right")
     return all(abs(getattr(one, side) - getattr(other, side)) <= near for side in sides)
-
-
-def _area(box: Box) -> float:
-    return (box.bottom - box.top) * (box.right - box.left)
 
 
 def _size(one: Plane) -> str:

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_w2s._types import Cancelled, InputError, StopFn
+from napari_w2s._types import InputError, StopFn
 from napari_w2s.app.comparing.planes import Plane
 from napari_w2s.app.comparing.scores import Reference
+from napari_w2s.app.comparing.stopping import poll
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -172,7 +173,7 @@ def curve_of_burst(
     against = Reference(mean, None)
     errors = {}
     for count, sums in kept.items():
-        _poll(stop)
+        poll(stop)
         squares = [_error(against, one / count) ** 2 for one in sums]
         errors[count] = math.sqrt(sum(squares) / len(squares))
     return _curve(errors, total, BURST, Plane(mean, (1.0, 1.0), (0.0, 0.0), "pixel"))
@@ -193,7 +194,7 @@ def _sums(
     # As the digits of a binary counter.
     pending: list[FloatArray | None] = []
     for place in places:
-        _poll(stop)
+        poll(stop)
         carried, count = np.asarray(burst[int(place)]).astype(np.float64), 1
         for digit in range(len(pending) + 1):
             if count <= total // 2 and len(kept.setdefault(count, [])) < groups:
@@ -267,8 +268,3 @@ def _curve(
 def _variance(frames: int, error: float, total: int) -> float:
     """Return the variance of one frame, of an error against the mean of `total` frames that these are among."""
     return error**2 / (1 / frames - 1 / total)
-
-
-def _poll(stop: StopFn | None) -> None:
-    if stop is not None and stop():
-        raise Cancelled("Stopped.")

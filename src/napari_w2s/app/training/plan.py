@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_w2s._types import Level, Task
 from napari_w2s.app.resolve import LayerRow
@@ -87,6 +87,11 @@ class TrainPlan:
     choice: TrainChoice | None
     action: str
     missing: str
+
+    @property
+    def intent(self) -> tuple[Learn, TrainChoice | None, str]:
+        """What would be run, whatever its model is named, or why nothing can be: another one is another set-up."""
+        return self.learn, None if self.choice is None else replace(self.choice, name=""), self.missing
 
 
 def network_entry(name: str) -> str:

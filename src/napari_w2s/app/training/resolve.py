@@ -67,7 +67,7 @@ def resolve_training(
     start = next((d for d in starts if d.name == state.start_from), None)
     size = _size(state, task)
     choice = None if task is None else _choice(state, given, learn, task, size, start, burst, axis, models)
-    missing = given.problem or ("" if choice is not None else "These images allow no training.")
+    missing = given.problem or _missing(choice)
     return TrainPlan(
         learn=learn,
         root=state.root,
@@ -215,6 +215,15 @@ def _choice(
     )
 
 
+def _missing(choice: TrainChoice | None) -> str:
+    """Say why there is nothing to learn; empty if there is something."""
+    if choice is None:
+        return "These images allow no training."
+    if choice.levels and not any(choice.levels.values()):
+        return "All levels have the weight 0, so that none is learned. Give one of them more under Advanced."
+    return ""
+
+
 def _task_note(given: Given, tasks: tuple[Task, ...]) -> str:
     if given.problem:
         return ""
@@ -237,7 +246,7 @@ def _levels(state: TrainState, given: Given) -> dict[Level, float]:
     """Return the weights of the levels that there are; nothing where there is no choice."""
     weights = parse_levels(state.levels) or LEVELS
     there = {level: weights.get(level, 0.0) for level in LEVELS if level in given.levels}
-    return there if len(there) > 1 and any(there.values()) else {}
+    return there if len(there) > 1 and any(level in weights for level in there) else {}
 
 
 def _action(given: Given, start: ModelDescriptor | None, seconds: float | None) -> str:

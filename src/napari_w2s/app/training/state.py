@@ -176,7 +176,7 @@ class TrainState:
                 setattr(self, name, value)
         if isinstance(values.get("device"), str) and values["device"]:
             self.device = values["device"]
-        if parse_levels(values.get("levels")):
+        if any(parse_levels(values.get("levels")).values()):
             self.levels = str(values["levels"])
         rate = values.get("learning_rate")
         if isinstance(rate, str) and _is_rate(rate):
@@ -193,7 +193,7 @@ def parse_levels(text: object) -> dict[Level, float]:
         if name not in set(NOISY_LEVELS) | {Level.AVG400} or not _is_rate(number):
             return {}
         weights[Level(name)] = float(number)
-    return weights if any(weights.values()) else {}
+    return weights
 
 
 def format_levels(weights: Mapping[Level, float]) -> str:

@@ -158,6 +158,10 @@ class TrainStatus:
         """Note that the run ended with an error."""
         return replace(self, phase=TrainPhase.IDLE, message=message, result=None, failed=True)
 
+    def dismiss(self) -> TrainStatus:
+        """Leave out what was said of the last run, but not what came of it; ignored while one is going on."""
+        return self if self.busy else replace(self, message="", notes=(), failed=False)
+
     def drop(self, message: str) -> TrainStatus:
         """Note that the run was given up before it began."""
         return TrainStatus(message=message)

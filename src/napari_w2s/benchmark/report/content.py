@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from platform import machine, python_version, system
 
 from napari_w2s._types import Task
 from napari_w2s.benchmark.protocol import HIGHER_IS_BETTER, find_protocol
-from napari_w2s.benchmark.published import DENOISERS, NETWORKS, PROTOCOL, SOURCE, Published, published_table
+from napari_w2s.benchmark.published import PROTOCOL
+from napari_w2s.benchmark.report.published import published_tables
 from napari_w2s.benchmark.report.tables import Block, Cell, Line, Table
 from napari_w2s.benchmark.report.words import LABELS, NOTHING, TASKS, interval, together, units, value
 from napari_w2s.benchmark.run import BenchmarkResult
@@ -78,7 +79,7 @@ def tables(result: BenchmarkResult) -> tuple[Table, ...]:
         if of_task[Task.DENOISE]:
             made.append(_by_level(of_task[Task.DENOISE], metrics, result))
     if of_task[Task.SR] and result.config.protocol == PROTOCOL and result.config.data:
-        made += _published(of_task[Task.SR], result.levels)
+        made += published_tables(of_task[Task.SR], result.levels)
     for task in Task:
         if of_task[task]:
             made.append(_compared(of_task[task], result))
@@ -140,45 +141,6 @@ def _by_level(summaries: Sequence[Summary], metrics: tuple[str, ...], result: Be
         heads=tuple(levels),
         blocks=(Block("", tuple(lines)),),
     )
-
-
-def _published(summaries: Sequence[Summary], levels: Sequence[str]) -> list[Table]:
-    """Return the authors' table, with the difference wherever the same system was measured here."""
-    table = published_table()
-    ours = {(one.level, one.chain, one.metric): one.mean for one in summaries}
-    blocks = []
-    for level in levels:
-        lines = []
-        for name, title in DENOISERS.items():
-            cells = []
-            for network, network_title in NETWORKS.items():
-                chain = (name.replace("{level}", level), network)
-                own = {metric: ours.get((level, chain, metric)) for metric in ("psnr", "ssim")}
-                cells.append(Cell(_beside(table.get((level, title, network_title)), own)))
-            lines.append(Line(title, tuple(cells)))
-        if any(cell.text != NOTHING for line in lines for cell in line.cells):
-            blocks.append(Block(level, tuple(lines)))
-    if not blocks:
-        return []
-    return [
-        Table(
-            title="Published: PSNR in dB / SSIM",
-            caption=f"{SOURCE}; protocol {PROTOCOL}. In brackets: ours less theirs, on other images unless these are "
-            "the test set, and with other weights unless they are the authors'.",
-            corner="denoiser",
-            heads=tuple(NETWORKS.values()),
-            blocks=tuple(blocks),
-        )
-    ]
-
-
-def _beside(cell: Published | None, ours: Mapping[str, float | None]) -> str:
-    if cell is None:
-        return NOTHING
-    text = f"{cell.psnr:.2f} / {cell.ssim:.2f}"
-    pairs = ((ours["psnr"], cell.psnr), (ours["ssim"], cell.ssim))
-    differences = [f"{own - theirs:+.2f}" for own, theirs in pairs if own is not None]
-    return f"{text} ({' / '.join(differences)})" if differences else text
 
 
 def _compared(summaries: Sequence[Summary], result: BenchmarkResult) -> Table:

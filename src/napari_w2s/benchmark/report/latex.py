@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from napari_w2s.benchmark.report.tables import Cell, Report, Table
+from napari_w2s.benchmark.report.tables import Block, Cell, Report, Table
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -27,6 +28,12 @@ _SPECIAL = {
 _BEYOND = "\u0180"
 """Letters from here on are in none of the usual fonts."""
 
+_LINES = 32
+"""Lines of a table that fit on a page with its caption, a heading of a block among them."""
+
+_FEWEST = 5
+"""Lines at the end of a page that are worth a block."""
+
 _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
@@ -43,7 +50,8 @@ def as_latex(report: Report) -> str:
     parts += [rf"\item[{escape(name)}] {escape(text)}" for name, text in report.facts]
     parts += [r"\end{description}", *(f"{escape(note)}\n" for note in report.notes)]
     for table in report.tables:
-        parts += _table(table)
+        for part in _parts(table):
+            parts += _table(part)
     for picture in report.pictures:
         parts += [
             r"\begin{figure}\centering",
@@ -59,9 +67,29 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(letter, letter if letter < _BEYOND else "?") for letter in text)
 
 
+def _parts(table: Table) -> Iterable[Table]:
+    """Cut a table into some that fit on a page each."""
+    pages: list[list[Block]] = [[]]
+    room = _LINES
+    for block in table.blocks:
+        lines = block.lines
+        while lines:
+            if room < _FEWEST:
+                pages.append([])
+                room = _LINES
+            pages[-1].append(replace(block, lines=lines[: room - 1]))
+            lines, room = lines[room - 1 :], room - 1 - len(lines[: room - 1])
+    for number, blocks in enumerate(pages):
+        if number:
+            yield replace(table, title=f"{table.title} (continued)", caption="", blocks=tuple(blocks))
+        else:
+            yield replace(table, blocks=tuple(blocks))
+
+
 def _table(table: Table) -> Iterable[str]:
     columns = len(table.heads) + 1
-    yield from (r"\begin{table}\centering\footnotesize", rf"\caption{{{escape(table.title)}. {escape(table.caption)}}}")
+    caption = ". ".join(filter(None, (table.title, table.caption)))
+    yield from (r"\begin{table}\centering\footnotesize", rf"\caption{{{escape(caption)}}}")
     yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
     yield from (rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}", r"\toprule")
     yield _row(table.corner, [escape(head) for head in table.heads])

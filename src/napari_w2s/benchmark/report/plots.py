@@ -15,6 +15,7 @@ from napari_w2s.benchmark.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MARKERS = "os^Dvph<>*"
@@ -61,6 +62,17 @@ def _seconds(result: BenchmarkResult, task: Task) -> dict[tuple[str, str], float
     return {place: median(values) for place, values in times.items()}
 
 
+def _plain_ticks(panel: Axes) -> None:
+    """Write 0.5, 1, 2 on a logarithmic axis; powers of ten would run into each other where there is but one of them."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = panel.get_xlim()
+    subs = (1.0, 2.0, 5.0) if high < 30 * low else (1.0,)
+    panel.xaxis.set_major_locator(LogLocator(subs=subs))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _place: f"{seconds:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
 def _scatter(chosen: Sequence[Summary], seconds: dict[tuple[str, str], float], metric: str) -> Figure:
     from matplotlib.figure import Figure
 
@@ -90,6 +102,7 @@ def _scatter(chosen: Sequence[Summary], seconds: dict[tuple[str, str], float], m
                 label=name,
             )
         panel.set(title=level, xscale="log", xlabel="seconds an image")
+        _plain_ticks(panel)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel(LABELS[metric])
     handles: dict[str, Artist] = {}

@@ -54,8 +54,8 @@ def best_and_worst(result: BenchmarkResult) -> list[Picture]:
             metric = comparing_metric(result)
             caption = (
                 f"{TASKS[task]} at {level}: for each pipeline the image on which it did best and the one on which it "
-                f"did worst by {LABELS[metric]}. The part that varies most, input and result brought to the brightness "
-                "of the reference by an affine fit."
+                f"did worst by {LABELS[metric]}: each as input, result with its score, and reference. The part that "
+                "varies most, input and result brought to the brightness of the reference by an affine fit."
             )
             png = as_png(_figure(lines, metric))
             made.append(Picture(name=f"examples-{task.value}-{_file_name(level)}.png", png=png, caption=caption))
@@ -104,18 +104,18 @@ def _strip(result: BenchmarkResult, row: Row) -> _Strip | None:
 def _figure(lines: Sequence[tuple[_Strip, _Strip]], metric: str) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6 * _TILE_INCHES + 0.4, len(lines) * (_TILE_INCHES + 0.45) + 0.2), layout="constrained")
+    figure = Figure(figsize=(6 * _TILE_INCHES + 0.4, len(lines) * (_TILE_INCHES + 0.22) + 0.1), layout="constrained")
     grid = figure.subplots(len(lines), 6, squeeze=False)
     for axes, pair in zip(grid, lines, strict=True):
         for start, strip, word in ((0, pair[0], "best"), (3, pair[1], "worst")):
             low, high = (float(v) for v in np.percentile(strip.reference, (0.1, 99.9)))
-            score = value(strip.row.values[metric], metric)
+            score = value(strip.row.values[metric], metric) + (" dB" if metric.startswith("psnr") else "")
             field, channel = strip.row.case.field, strip.row.case.channel
             where = field if channel is None else f"{field} ch{channel}"
             for axis, image, title in zip(
                 axes[start : start + 3],
                 (strip.given, strip.result, strip.reference),
-                (f"{word}: {where}", score, strip.row.case.reference(strip.row.task)[1]),
+                (f"{word}: {where}", f"result: {score}", strip.row.case.reference(strip.row.task)[1]),
                 strict=True,
             ):
                 _show(axis, image, title, low, high if high > low else low + 1)

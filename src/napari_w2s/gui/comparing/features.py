@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_w2s.app.comparing.comparison import Box, Comparison
 from napari_w2s.app.comparing.plan import bursts_of
-from napari_w2s.app.comparing.state import Area, CompareState, Line, Map, View
+from napari_w2s.app.comparing.state import Area, Columns, CompareState, Line, Map, View
 from napari_w2s.app.comparing.trust import flip_spread
 from napari_w2s.gui.comparing.bursts import Bursts
 from napari_w2s.gui.comparing.canvas import visible_area, world_edges
@@ -68,6 +68,7 @@ class Features:
         self._before: Comparison | None = None
         self._wants_spectrum = False
         self._choice = choice
+        session.threshold, session.wants_optional = state.threshold, state.columns is Columns.MICRO
         self.pair = Pair(viewer, session.grid)
         self.marks = Marks(viewer, session.grid, session.leave)
         self.maps = Maps(session.grid, spread)
@@ -101,6 +102,8 @@ class Features:
             session.change(reference=self._choice.reference())
         elif name == "contrast":
             session.change(contrast=state.contrast)
+        elif name == "columns":
+            session.set_optional(state.columns is Columns.MICRO)
         elif name == "threshold":
             session.set_threshold(state.threshold)
         elif name in ("area", "box"):
@@ -238,7 +241,10 @@ class Features:
         self._state.line = line
 
     def _on_maps(self) -> None:
-        self._session.preface({} if self.maps.shown is None else dict([self.maps.words()]))
+        if self.maps.shown is None:
+            self._session.preface({})
+        else:
+            self._session.preface(dict([self.maps.words()]), self.maps.legend)
         if self.pair.is_shown:
             self._show_view()
         self.changed.emit()

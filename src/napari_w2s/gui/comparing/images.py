@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from napari_w2s._types import InputError
 from napari_w2s.app.comparing.comparison import Comparison, Tile
 from napari_w2s.app.comparing.plan import Candidate
 from napari_w2s.data.image import METADATA_KEY, Image
@@ -23,18 +26,42 @@ def candidate_of(layer: Layer) -> Candidate:
     problem = bridge.problem_of(layer)
     if problem is None and layer.ndim < 2:
         problem = f"{layer.name} has no axes y and x. Choose another layer."
+    if problem is None and _is_turned(layer):
+        problem = _turned(layer)
     image = None if problem else image_of(layer)
     return Candidate(identity, layer.name, image, problem)
 
 
 def image_of(layer: Layer) -> Image:
-    """Return an image layer's pixels, which are not copied, and what is known of them, its file included."""
+    """Return an image layer's pixels, which are not copied, and what is known of them, its file included.
+
+    Raises
+    ------
+    InputError
+        If it cannot be compared.
+    """
+    if _is_turned(layer):
+        raise InputError(_turned(layer))
     image = bridge.snapshot_of(layer).image
     path = layer.source.path
     if path is None or image.w2s.get("source") is not None:
         return image
     known = {**image.w2s, "source": str(path)}
     return image.replace(metadata={**image.metadata, METADATA_KEY: known})
+
+
+def _is_turned(layer: Layer) -> bool:
+    """Tell whether more than pixel size and position say where a layer's pixels lie."""
+    turn, shear, affine = (np.asarray(part, float) for part in (layer.rotate, layer.shear, layer.affine.affine_matrix))
+    upright = np.allclose(turn, np.eye(len(turn))) and np.allclose(affine, np.eye(len(affine)))
+    return not (upright and np.allclose(shear, np.eye(len(shear)) if shear.ndim == 2 else 0))
+
+
+def _turned(layer: Layer) -> str:
+    return (
+        f"{layer.name} is turned or sheared in napari, and images are laid on one another by pixel size and position "
+        "only. Reset its transform, or save it upright."
+    )
 
 
 def candidates(viewer: ViewerModel) -> tuple[Candidate, ...]:

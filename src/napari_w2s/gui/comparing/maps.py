@@ -31,6 +31,14 @@ NAMES = {
     Map.ERROR: "Error",
     Map.SSIM: "SSIM map",
 }
+Legend = tuple[tuple[str, ...], ...]
+
+_LEGENDS: dict[Map, Legend] = {
+    Map.SPREAD: (("map: bright where 8 answers differ", "bright: answers differ"),),
+    Map.ERROR: (("map: bright where far from the reference", "bright: far off"),),
+    Map.SSIM: (("map: bright where like the reference", "bright: alike"),),
+}
+
 _TOP_PERCENTILE = 99.8
 # Blue: less light than the result explains; orange: more. Within the limit all is dark grey.
 _RESIDUAL = (
@@ -59,6 +67,8 @@ class Drawn:
         Display range.
     sentence : str
         What it comes to.
+    legend : tuple of tuple of str
+        How to read it: lines, each in several wordings, the longest first.
     """
 
     key: str
@@ -67,6 +77,7 @@ class Drawn:
     grid: Grid
     limits: tuple[float, float]
     sentence: str
+    legend: Legend
 
 
 class Maps:
@@ -86,6 +97,8 @@ class Maps:
         How much of it is done, if that is known.
     shown : tuple of (str, Map) or None
         What stands where.
+    legend : tuple of tuple of str
+        How to read it; see `Drawn`.
     changed
         Signal: any of these is another.
     """
@@ -99,6 +112,7 @@ class Maps:
         self.sentence = ""
         self.fraction: float | None = None
         self.shown: tuple[str, Map] | None = None
+        self.legend: Legend = ()
 
     @property
     def busy(self) -> bool:
@@ -137,7 +151,7 @@ class Maps:
                 self._grid.stand_in(key, None)
 
     def _show(self, drawn: Drawn) -> None:
-        self.sentence = drawn.sentence
+        self.sentence, self.legend = drawn.sentence, drawn.legend
         if drawn.key in self._grid.keys:
             self._grid.stand_in(drawn.key, layer_of(drawn))
             self.shown = (drawn.key, drawn.kind)
@@ -197,16 +211,47 @@ def _draw(
     if kind is Map.UNSUPPORTED:
         found = trust(comparison, key, stop=stop)
         words = " ".join(filter(None, (found.sentence, found.note)))
-        return Drawn(key, kind, found.map.error, found.grid, (-2 * found.map.limit, 2 * found.map.limit), words)
+        limit = found.map.limit
+        against = (*comparison.tiles, *comparison.averages)
+        given = next(tile.title for tile in against if tile.key == found.given)
+        legend = (
+            ("orange: erased, blue: invented", "orange erased, blue new"),
+            (f"beyond {limit:g} σ of the noise of {given}", f"beyond {limit:g} σ of {given}", f"beyond {limit:g} σ"),
+        )
+        return Drawn(key, kind, found.map.error, found.grid, (-2 * limit, 2 * limit), words, legend)
     if kind is Map.SPREAD:
         # Of the whole frame, as it takes as long as eight restorations: the box may be moved meanwhile.
         whole = spread(comparison.replace(box=None), key, progress=report, stop=stop)
-        return Drawn(key, kind, whole.std, whole.grid, _from_zero(whole.std), whole.sentence)
+        return Drawn(
+            key,
+            kind,
+            whole.std,
+            whole.grid,
+            _from_zero(whole.std),
+            whole.sentence,
+            (("map: standard deviation of 8 answers", "map: spread of 8 answers", "spread"),),
+        )
     if kind is Map.ERROR:
         error = error_map(comparison, key, stop=stop)
-        return Drawn(key, kind, error.values, error.grid, _from_zero(error.values), error.sentence)
+        return Drawn(
+            key,
+            kind,
+            error.values,
+            error.grid,
+            _from_zero(error.values),
+            error.sentence,
+            (("map: bright is far from the reference", "bright is far off"),),
+        )
     similar = ssim_difference(comparison, key, stop=stop)
-    return Drawn(key, kind, similar.values, similar.grid, (0.0, 1.0), similar.sentence)
+    return Drawn(
+        key,
+        kind,
+        similar.values,
+        similar.grid,
+        (0.0, 1.0),
+        similar.sentence,
+        (("map: bright is like the reference", "bright is alike"),),
+    )
 
 
 def _from_zero(values: npt.NDArray[Any]) -> tuple[float, float]:

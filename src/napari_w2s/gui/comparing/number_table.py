@@ -23,6 +23,7 @@ _HEADS = {
     "frc_two": "FRC, ref.",
     "noise": "Noise",
     "worth": "Worth",
+    "microssim": "Micro",
 }
 
 

@@ -21,7 +21,13 @@ _COLUMNS = (
     (Columns.MATCHED, "Matched"),
     (Columns.ERRORS, "Errors"),
     (Columns.ALONE, "FRC, noise"),
+    (Columns.MICRO, "MicroSSIM"),
 )
+
+
+def has_numbers(numbers: Numbers, columns: Columns) -> bool:
+    """Tell whether any of these is measured, or could be: scores need a reference."""
+    return numbers.reference is not None or bool(table(numbers, columns.keys).columns)
 
 
 class NumbersView(QWidget):
@@ -44,7 +50,7 @@ class NumbersView(QWidget):
         self.columns = narrow_combo(
             "Scores: PSNR and SSIM of the intensities as they are. Matched: after an affine least-squares fit to the "
             "reference, for images that share no intensity scale, such as SIM and widefield. Errors: RMSE, both ways. "
-            "FRC (resolution) and noise need no reference."
+            "FRC (resolution) and noise need no reference. MicroSSIM takes about as long as all others together."
         )
         self.threshold = narrow_combo("Where the Fourier ring correlation counts as lost: 1/7, or half a bit.")
         for box, name in (
@@ -74,7 +80,7 @@ class NumbersView(QWidget):
         self.definitions.hide()
         choice = QHBoxLayout()
         choice.setSpacing(6)
-        for combo in (self.area, self.columns, self.threshold):
+        for combo in (self.area, self.columns):
             choice.addWidget(combo, 1)
         buttons = QHBoxLayout()
         buttons.setSpacing(6)
@@ -86,6 +92,7 @@ class NumbersView(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(choice)
+        column.addWidget(self.threshold)
         for widget in (self.table, self.caption, self.worth):
             column.addWidget(widget)
         column.addLayout(buttons)
@@ -101,12 +108,7 @@ class NumbersView(QWidget):
         """Show what is chosen."""
         self._columns = state.columns
         fill_combo(self.area, [(str(value), text) for value, text in _AREAS], str(state.area))
-        fill_combo(self.columns, [(str(value), text) for value, text in _COLUMNS], str(state.columns))
-        fill_combo(self.threshold, [(one, f"FRC {one}") for one in THRESHOLDS], state.threshold)
-        self.threshold.setVisible(state.columns is Columns.ALONE)
-        html = definition_html(state.columns.keys)
-        self.definitions.setText(html)
-        self.help.setVisible(bool(html))
+        fill_combo(self.threshold, [(one, f"FRC threshold {one}") for one in THRESHOLDS], state.threshold)
         self._show()
 
     def show_numbers(self, numbers: Numbers | None, results: Collection[str], *, busy: bool) -> None:
@@ -142,11 +144,17 @@ class NumbersView(QWidget):
 
     def _show(self) -> None:
         numbers = self._numbers
-        filled = (id(numbers), self._columns, self._results)
+        known = [one for one, _ in _COLUMNS if numbers is None or has_numbers(numbers, one)]
+        columns = self._columns if self._columns in known else Columns.ALONE
+        entries = [(str(value), text) for value, text in _COLUMNS if value in (*known, columns)]
+        fill_combo(self.columns, entries, str(columns))
+        self.threshold.setVisible(columns is Columns.ALONE)
+        filled = (id(numbers), columns, self._results)
         if filled == self._filled:
             return
         self._filled = filled
-        self.table.show_table(None if numbers is None else table(numbers, self._columns.keys))
+        self.definitions.setText(definition_html(columns.keys))
+        self.table.show_table(None if numbers is None else table(numbers, columns.keys))
         self.worth.setText("" if numbers is None else "\n".join(worth_sentences(numbers, self._results)))
         self.worth.setVisible(bool(self.worth.text()))
 

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidge
 from napari_w2s.app.comparing.plan import results_of
 from napari_w2s.app.comparing.state import CompareState
 from napari_w2s.gui.comparing.bar import CompareBar
+from napari_w2s.gui.comparing.benchmark import BenchmarkSection
 from napari_w2s.gui.comparing.choose import ChooseView
 from napari_w2s.gui.comparing.curves_view import CurvesView
 from napari_w2s.gui.comparing.features import Features
@@ -34,6 +35,8 @@ class ComparePanel(QWidget):
     numbers : NumbersView
     trust : TrustView
     curves : CurvesView
+    benchmark : BenchmarkSection
+        Folded away at first; there whether images are compared or not.
     compared : QWidget
         All that is there only while images are compared.
     area : QScrollArea
@@ -48,6 +51,7 @@ class ComparePanel(QWidget):
         self.images.set_open(is_open=True)
         self.look = LookView()
         self.numbers = NumbersView()
+        self.benchmark = BenchmarkSection()
         self.bar = CompareBar()
         self.setMinimumWidth(_MINIMUM_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
@@ -68,6 +72,7 @@ class ComparePanel(QWidget):
         column.setSpacing(6)
         column.addWidget(self.images)
         column.addWidget(self.compared)
+        column.addWidget(Fold("Benchmark", self.benchmark))
         column.addStretch(1)
         self.area = scroll = QScrollArea()
         scroll.setWidget(inside)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
-from napari_w2s._types import StopFn, W2SError
+from napari_w2s._types import W2SError
 from napari_w2s.app.comparing.comparison import Comparison, Tile
-from napari_w2s.app.comparing.contrast import limits
-from napari_w2s.app.comparing.numbers import Numbers, measure
-from napari_w2s.app.comparing.planes import Plane, readable_planes
+from napari_w2s.app.comparing.numbers import METRICS, OPTIONAL, Numbers, measure
+from napari_w2s.app.comparing.planes import Plane
 from napari_w2s.app.comparing.title import contrast_note, fit_titles, numbers_of
 from napari_w2s.data.image import Image
 from napari_w2s.gui import bridge
-from napari_w2s.gui.comparing.canvas import forget_note, note_in_tiles
+from napari_w2s.gui.comparing.drawing import Look, knows_its_place, work_out_look
 from napari_w2s.gui.comparing.images import image_of, position_of
 from napari_w2s.gui.comparing.newest import Newest
+from napari_w2s.gui.comparing.tile_note import TileNote
 from napari_w2s.gui.comparing.tiles import TileGrid
 
 if TYPE_CHECKING:
@@ -29,26 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MeasureFn = Callable[..., Numbers]
-"""``measure(comparison, *, threshold, stop)``: see `napari_w2s.app.comparing.numbers.measure`."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """How tiles are drawn.
-
-    Attributes
-    ----------
-    limits : mapping of str to tuple of float
-        Display range by key.
-    planes : mapping of str to Plane
-        What is shown of each, and where it lies.
-    problems : mapping of str to str
-        Why others cannot be compared.
-    """
-
-    limits: Mapping[str, tuple[float, float]]
-    planes: Mapping[str, Plane]
-    problems: Mapping[str, str]
+"""``measure(comparison, *, threshold, only, stop)``: see `napari_w2s.app.comparing.numbers.measure`."""
 
 
 class Session:
@@ -69,6 +49,8 @@ class Session:
         Of the comparison as it is; None until they are known.
     threshold : str
         Of FRC.
+    wants_optional : bool
+        Measure also what takes its time.
     changed
         Signal: the comparison is another, or there is none any more.
     numbered
@@ -88,10 +70,13 @@ class Session:
         self._viewer = viewer
         self._measure = measure
         self.grid = TileGrid(viewer)
+        self._note = TileNote(viewer)
         self.comparison: Comparison | None = None
         self.numbers: Numbers | None = None
         self.threshold = "1/7"
+        self.wants_optional = False
         self._prefaces: Mapping[str, str] = {}
+        self._legend: Sequence[Sequence[str]] = ()
         self._looked = False
         self._look_job: Newest[Look] = Newest(self._show_look, self._explain)
         self._numbers_job: Newest[Numbers] = Newest(self._show_numbers, self._explain, self.working.emit)
@@ -139,6 +124,13 @@ class Session:
             if self.comparison is not None:
                 self._ask_numbers()
 
+    def set_optional(self, wanted: bool) -> None:
+        """Choose whether to measure also what takes its time."""
+        if wanted != self.wants_optional:
+            self.wants_optional = wanted
+            if wanted and self.comparison is not None:
+                self._ask_numbers(in_passing=True)
+
     def put(self, key: str, image: Image, title: str) -> None:
         """Show another image in the place of a tile's own: the mean of some frames of a burst."""
         if self.comparison is None or key not in self.grid.keys:
@@ -146,10 +138,10 @@ class Session:
         self.grid.repaint(key, np.asarray(image.data))
         self._replace(Tile(key=key, image=image, title=title))
 
-    def preface(self, words: Mapping[str, str]) -> None:
-        """Say in some tiles' titles what stands there in their place."""
-        if words != self._prefaces:
-            self._prefaces = dict(words)
+    def preface(self, words: Mapping[str, str], legend: Sequence[Sequence[str]] = ()) -> None:
+        """Say in some tiles' titles what stands there in their place, and below all tiles how to read it."""
+        if (words, legend) != (self._prefaces, self._legend):
+            self._prefaces, self._legend = dict(words), legend
             self._title()
 
     def leave(self) -> None:
@@ -178,15 +170,16 @@ class Session:
     def _ask_look(self) -> None:
         comparison = self.comparison
         assert comparison is not None
-        self._look_job.ask(lambda _, stop: _look(comparison, stop))
+        self._look_job.ask(lambda _, stop: work_out_look(comparison, stop))
 
     def _ask_numbers(self, *, in_passing: bool = False) -> None:
         comparison, threshold, measure = self.comparison, self.threshold, self._measure
+        only = (*METRICS, *OPTIONAL) if self.wants_optional else METRICS
         if not in_passing and self.numbers is not None:
             self.numbers = None
             self.numbered.emit()
         self._numbers_job.ask(
-            lambda _, stop: measure(comparison, threshold=threshold, stop=stop), in_passing=in_passing
+            lambda _, stop: measure(comparison, threshold=threshold, only=only, stop=stop), in_passing=in_passing
         )
 
     def _show_look(self, look: Look) -> None:
@@ -202,13 +195,13 @@ class Session:
             self.grid.limit(key, one_range)
         self._looked = True
         self._title()
-        for problem in look.problems.values():
-            self.told.emit(problem)
+        if look.problems:
+            self.told.emit(" ".join(dict.fromkeys(look.problems.values())))
 
     def _place(self, image: Image, key: str, one: Plane) -> bool:
         """Move a tile to where its image lies among the others; True if it had not been there."""
         layer = self.grid.tile(key)
-        if layer is None or _knows_its_place(image, one):
+        if layer is None or knows_its_place(image, one):
             return False
         moved = not (np.allclose(layer.scale[-2:], one.scale) and np.allclose(layer.translate[-2:], one.origin))
         if moved:
@@ -235,8 +228,8 @@ class Session:
         for key, text in fitted.texts.items():
             self.grid.title(key, text, fitted.size)
         if self._looked:
-            note = contrast_note(comparison, fitted.size, width, maps=bool(self._prefaces))
-            note_in_tiles(self._viewer, note, fitted.size)
+            note = contrast_note(comparison, fitted.size, width, maps=bool(self._prefaces), legend=self._legend)
+            self._note.show(note, fitted.size)
 
     def _explain(self, error: Exception) -> None:
         if isinstance(error, W2SError):
@@ -275,22 +268,8 @@ class Session:
         self._numbers_job.forget()
         self._viewer.dims.events.point.disconnect(self._on_point)
         self._viewer.canvas.events.size.disconnect(self._on_size)
-        forget_note(self._viewer)
+        self._note.forget()
         self.comparison = self.numbers = None
-        self._prefaces, self._looked = {}, False
+        self._prefaces, self._legend, self._looked = {}, (), False
         self.changed.emit()
         self.numbered.emit()
-
-
-def _look(comparison: Comparison, stop: StopFn) -> Look:
-    planes, problems = readable_planes(comparison, stop=stop)
-    return Look(limits(comparison, planes=planes, stop=stop), planes, problems)
-
-
-def _knows_its_place(image: Image, one: Plane) -> bool:
-    """Tell whether an image lies where its frame was laid; one that is mirrored is drawn so."""
-    sizes, origin = image.scale[-2:], image.translate[-2:]
-    if min(sizes) < 0:
-        return True
-    same_size = np.allclose(sizes, one.scale, rtol=1e-6)
-    return bool(image.units[-1] == one.unit and same_size and np.allclose(origin, one.origin, atol=1e-6 * min(sizes)))

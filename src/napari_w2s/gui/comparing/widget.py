@@ -20,7 +20,7 @@ from napari_w2s.gui import defaults
 from napari_w2s.gui.comparing.choice import Choice
 from napari_w2s.gui.comparing.export import Exporter
 from napari_w2s.gui.comparing.features import Features
-from napari_w2s.gui.comparing.images import add_opened
+from napari_w2s.gui.comparing.images import add_opened, position_of
 from napari_w2s.gui.comparing.keys import Keys
 from napari_w2s.gui.comparing.look import BLINK_KEY
 from napari_w2s.gui.comparing.panel import ComparePanel
@@ -77,11 +77,11 @@ class CompareWidget(ComparePanel):
         self.state.recall(self._store.load())
         self.choice = Choice(napari_viewer, self.state)
         self.session = Session(napari_viewer, measure)
-        self.session.threshold = self.state.threshold
         self.features = Features(napari_viewer, self.session, self.state, self.choice, spread)
         self.exporter = Exporter(self.session)
         self._keys = Keys(napari_viewer, {"Escape": self.session.leave, BLINK_KEY: self.features.blink})
         self._connect()
+        self.benchmark.follow(self.choice, partial(position_of, napari_viewer))
         self._refresh()
         self._paint()
         # Not a method: it is called when this object is half gone.
@@ -90,6 +90,7 @@ class CompareWidget(ComparePanel):
 
     def close_down(self) -> None:
         """Leave the comparison, stop all work, and let go of the viewer. The panel is dead afterwards."""
+        self.benchmark.close_down()
         _abandon(self.choice, self.features, self.session, self.exporter, self._keys)
 
     @property

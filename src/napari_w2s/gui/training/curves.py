@@ -17,6 +17,7 @@ _SCORE_HEIGHT = 152
 _AXIS_WIDTH = 60
 _AXIS_HEIGHT = 42
 _FEWEST_TICKS = 3
+_TICK_HEIGHT = 17
 _FAINT = 90
 _PADDING = 0.1
 _BOTTOM = 6
@@ -179,9 +180,8 @@ class _LogAxis(pg.AxisItem):  # type: ignore[misc]
     """An axis of decimal logarithms that is marked with the numbers themselves, also within one decade."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
-        """Return where the marks are."""
-        del size
-        return [(1.0, log_ticks(low, high))]
+        """Return where the marks are: as many as there is room for their words."""
+        return [(1.0, log_ticks(low, high, (high - low) * _TICK_HEIGHT / max(size, 1.0)))]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         """Return what they say."""
@@ -198,15 +198,19 @@ def smooth(values: list[float]) -> list[float]:
     return smoothed
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """Return logarithms of round numbers between two logarithms."""
+def log_ticks(low: float, high: float, apart: float = 0.0) -> list[float]:
+    """Return logarithms of round numbers between two logarithms, none nearer to the next than `apart`."""
     decades = range(floor(low), ceil(high) + 1)
     ticks: list[float] = []
     for mantissas in ((1,), (1, 3), (1, 2, 5), range(1, 10), [n / 10 for n in range(10, 100)]):
         ticks = [t for d in decades for m in mantissas if low <= (t := d + log10(m)) <= high]
         if len(ticks) >= _FEWEST_TICKS:
             break
-    return ticks
+    kept: list[float] = []
+    for tick in ticks:
+        if not kept or tick - kept[-1] >= apart:
+            kept.append(tick)
+    return kept
 
 
 def _best_points(curves: Curves) -> list[tuple[int, float]]:

@@ -87,7 +87,12 @@ class TrainRunner:
         BusyError
             If a training is going on.
         InputError
-            If a layer that is learned from is gone or cannot be used.
+            If a layer that is learned from is gone or cannot be used, or there is no memory for a copy of it.
+
+        Notes
+        -----
+        Arrays in memory are copied, so that what the user does to a layer meanwhile changes nothing. What is in a file
+        (memory maps, dask and zarr arrays) is not: it is read when it is needed.
         """
         begun = self.status.begin("Looking at the images …")
         images = {identity: self._snapshot(identity) for identity in choice.layers}
@@ -141,6 +146,12 @@ class TrainRunner:
         loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
         self.status_changed.disconnect(quit_loop)
 
+    def dismiss(self) -> None:
+        """Leave out what was said of the last run: it is not true of what is set up now."""
+        status = self.status.dismiss()
+        if status != self.status:
+            self._set_status(status)
+
     def show_preview(self, *, shown: bool) -> None:
         """Show the preview from now on, or remove it."""
         self._shows = shown
@@ -169,7 +180,7 @@ class TrainRunner:
         layer = bridge.find_layer(self._viewer.layers, identity)
         if layer is None:
             raise InputError("A layer to learn from is gone. Choose again.")
-        return bridge.snapshot_of(layer)
+        return bridge.frozen(bridge.snapshot_of(layer))
 
     def _on_reports(self, reports: list[Any]) -> None:
         status, drawn = self.status, False

@@ -91,6 +91,7 @@ class TrainWidget(TrainView):
         self._pace = Pace()
         self._store = store if store is not None else PluginStore("train")
         self._notice = ""
+        self._intent: Any = None
         self._available: dict[str, str] = {}
         self._scout = Scout(look, devices)
         self._was_busy = False
@@ -252,6 +253,9 @@ class TrainWidget(TrainView):
             trainable=defaults.trainable(),
             seconds=self._seconds,
         )
+        if self.plan.intent != self._intent:
+            self._intent = self.plan.intent
+            self.runner.dismiss()
         self.show_plan(self.plan, self.state, busy=self.runner.status.busy)
         self._show_run(self.runner.status)
 

@@ -57,7 +57,7 @@ class PoissonGaussian:
     least_variance : float
         No coefficient is taken to have less noise than pixels of this variance would give it; above 0.
     count : float
-        Intensity of one count: the gain, if the noise is Poisson noise. The smaller, the less skewed is the noise. 0
+        Intensity of one count: the gain, if the noise is Poisson noise; half of it behind an electron multiplier. 0
         stands for very small ones.
     """
 
@@ -84,14 +84,14 @@ class PoissonGaussian:
         """Model of an estimated noise; None if no noise was found.
 
         A camera's bias and its read noise cannot be told apart from a variance: all of it is taken for that of counts.
-        Half of the gain is taken for one count: behind an electron multiplier, which doubles the variance, it is.
+        One count is taken to be the gain; `napari_w2s.models.classical.count_size` finds out what suits the image.
         """
         typical = max(noise.variance(noise.median), 0.1 * noise.variance(noise.bright))
         if not typical > 0.0:
             return None
         least = _LEAST_SHARE * typical
         if noise.gain > 0.0:
-            return cls(noise.gain, -noise.offset_variance / noise.gain, 0.0, least, noise.gain / 2.0)
+            return cls(noise.gain, -noise.offset_variance / noise.gain, 0.0, least, noise.gain)
         return cls(0.0, 0.0, typical, least)
 
     @property
@@ -170,7 +170,7 @@ def risk_estimate(frame: npt.ArrayLike, noise: PoissonGaussian, levels: int) -> 
         That of the pixels which are not at the border (see `border`). Unbiased for gains that do not follow from the
         frame itself.
     """
-    pixels = _centre(np.asarray(frame, np.float64))
+    pixels = centre(np.asarray(frame, np.float64))
     level = float(np.median(pixels))
     noise = noise.below(level)
     margin, rim = haar.reach(levels), border(pixels.shape, levels)
@@ -229,7 +229,8 @@ def _weight(level: int) -> float:
     return 4.0 ** -(level + 1)
 
 
-def _centre(pixels: FloatArray) -> FloatArray:
+def centre(pixels: FloatArray) -> FloatArray:
+    """Return the middle of a large image."""
     rows, columns = (max(0, (n - _LARGEST_SIDE) // 2) for n in pixels.shape)
     return pixels[rows : rows + _LARGEST_SIDE, columns : columns + _LARGEST_SIDE]
 

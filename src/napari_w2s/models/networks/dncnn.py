@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from napari_w2s._types import InputError
+from napari_w2s.models.networks.options import require_positive
 from napari_w2s.models.state_dict import fit, mismatch
 
 ARCHITECTURE = "DnCNN"
@@ -48,11 +50,11 @@ def create(channels: int = 1, depth: int = 17, width: int = 64, *, batch_norm: b
     Parameters
     ----------
     channels : int
-        Channels of the image.
+        Channels of the image, at least 1.
     depth : int
         Convolutions, at least 2.
     width : int
-        Channels inside.
+        Channels inside, at least 1.
     batch_norm : bool
         Put a BatchNorm after all convolutions but the first and the last; without it they have biases.
 
@@ -60,9 +62,15 @@ def create(channels: int = 1, depth: int = 17, width: int = 64, *, batch_norm: b
     -------
     DnCNN
         In training mode.
+
+    Raises
+    ------
+    InputError
+        If a number is below that.
     """
+    require_positive(ARCHITECTURE, channels=channels, width=width)
     if depth < 2:
-        raise ValueError(f"DnCNN has at least 2 convolutions, got {depth}")
+        raise InputError(f"DnCNN has at least 2 convolutions, not {depth}.")
     bias = not batch_norm
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=bias), nn.ReLU(inplace=True)]
     for _ in range(depth - 2):

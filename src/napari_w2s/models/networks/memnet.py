@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from napari_w2s.models.networks.options import require_positive
 from napari_w2s.models.state_dict import count_children, fit, require_shape
 
 ARCHITECTURE = "MemNet"
@@ -133,7 +134,15 @@ def create(channels: int = 1, width: int = 20, memory_blocks: int = 6, residual_
     -------
     MemNet
         In training mode.
+
+    Raises
+    ------
+    InputError
+        If a number is below 1.
     """
+    require_positive(
+        ARCHITECTURE, channels=channels, width=width, memory_blocks=memory_blocks, residual_blocks=residual_blocks
+    )
     network = MemNet(channels, width, memory_blocks, residual_blocks)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

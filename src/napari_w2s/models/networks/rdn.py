@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from napari_w2s.models.networks.options import require_positive
 from napari_w2s.models.state_dict import count_children, fit, mismatch, require_shape
 
 ARCHITECTURE = "RDN"
@@ -126,9 +127,13 @@ def create(features: int = 64, growth: int = 64, blocks: int = 16, layers: int =
     -------
     RDN
         In training mode.
+
+    Raises
+    ------
+    InputError
+        If a number is below 1.
     """
-    if min(features, growth, blocks, layers, channels) < 1:
-        raise ValueError("an RDN has at least one channel, block and layer")
+    require_positive(ARCHITECTURE, features=features, growth=growth, blocks=blocks, layers=layers, channels=channels)
     return RDN(features, growth, blocks, layers, channels)
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from napari_w2s.models.networks.options import require_positive
 from napari_w2s.models.state_dict import fit, require_shape
 
 ARCHITECTURE = "RIDNet"
@@ -203,9 +204,13 @@ def create(features: int = 64, blocks: int = 4, reduction: int = 16) -> RIDNet:
     -------
     RIDNet
         In training mode.
+
+    Raises
+    ------
+    InputError
+        If a number is below 1.
     """
-    if min(features, blocks, reduction) < 1:
-        raise ValueError("a RIDNet has at least one channel and block, and a reduction of at least 1")
+    require_positive(ARCHITECTURE, features=features, blocks=blocks, reduction=reduction)
     network = RIDNet(features, blocks, max(1, features // reduction))
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from napari_w2s.models.networks.upsampling import SCALE, convolution, reach, require_positive, sub_pixel_tail
+from napari_w2s.models.networks.options import require_positive
+from napari_w2s.models.networks.upsampling import SCALE, convolution, reach, sub_pixel_tail
 from napari_w2s.models.state_dict import count_children, fit, require_shape
 
 ARCHITECTURE = "RRDB"

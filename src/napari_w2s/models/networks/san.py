@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from napari_w2s.models.networks.options import require_positive
 from napari_w2s.models.networks.san_attention import NonLocal, SecondOrderAttention
 from napari_w2s.models.state_dict import count_children, fit, require_shape
 
@@ -160,9 +161,15 @@ def create(features: int = 64, groups: int = 20, blocks: int = 10, reduction: in
     -------
     SAN
         In training mode.
+
+    Raises
+    ------
+    InputError
+        If a number is below 1.
     """
-    if min(features, groups, blocks, reduction, channels) < 1:
-        raise ValueError("a SAN has at least one channel, group and block, and a reduction of at least 1")
+    require_positive(
+        ARCHITECTURE, features=features, groups=groups, blocks=blocks, reduction=reduction, channels=channels
+    )
     network = SAN(features, groups, blocks, max(1, features // reduction), max(1, features // 8), channels)
     for parameter in network.non_local.non_local.W.parameters():
         nn.init.zeros_(parameter)

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from napari_w2s._types import InputError
+from napari_w2s.models.networks.options import require_positive
 from napari_w2s.models.state_dict import count_children, fit, mismatch, require_shape
 
 ARCHITECTURE = "SRFBN"
@@ -121,9 +123,15 @@ def create(features: int = 64, groups: int = 6, steps: int = _STEPS, channels: i
     -------
     SRFBN
         In training mode.
+
+    Raises
+    ------
+    InputError
+        If a number is below 1, or there are more steps than 16.
     """
-    if min(features, groups, steps, channels) < 1 or steps > _MAX_STEPS:
-        raise ValueError(f"an SRFBN has at least one channel, group and step, and at most {_MAX_STEPS} steps")
+    require_positive(ARCHITECTURE, features=features, groups=groups, steps=steps, channels=channels)
+    if steps > _MAX_STEPS:
+        raise InputError(f"{ARCHITECTURE} cannot be made with {steps} steps: give at most {_MAX_STEPS}.")
     network = SRFBN(features, groups, steps, channels)
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):

@@ -101,15 +101,16 @@ class UNet(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Width in pixels of the square that the output pixels of one input pixel depend on, from an even offset."""
-        reach: int = self.fold  # the stem; a head reaches as far again
+        """Width in pixels of the square that the output pixels of one input pixel depend on, wherever it lies."""
+        # The stem and a head reach as far as a convolution on the trunk's grid; the sim head has finer ones besides.
+        reach: int = self.fold * (1 + (2 if "sim" in self.heads else 1))
         pixel = self.fold
         for level, row in enumerate(self.encoder):
             convs = 2 * len(row) * (1 if level == len(self.down) else 2)  # type: ignore[arg-type]
             reach += convs * pixel
             pixel *= 2
-        # Inside a cell of the coarsest grid every pixel sees the cell's neighbours, wherever it lies in it.
-        return 2 * (reach + 2 * self.fold + self.size_multiple) + 1
+        # A pixel at one edge of a cell of the coarsest grid sees all of the cell, besides what the cell sees.
+        return 2 * (reach + self.size_multiple - 1) + 1
 
     def trunk(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``(N, C, H, W)`` to the features ``(N, widths[0], H / fold, W / fold)`` that all heads share."""
@@ -167,8 +168,8 @@ def create(
     unknown = [name for name in outputs if name not in OUTPUTS]
     if unknown or not outputs:
         raise InputError(f"A U-Net has the outputs {', '.join(OUTPUTS)}; {', '.join(unknown) or 'none'} was asked for.")
-    if len(widths) != len(blocks) or not widths or min(*widths, *blocks, fold, detail) < 1:
-        raise InputError("A U-Net needs as many widths as numbers of blocks, all of them at least 1.")
+    if len(widths) != len(blocks) or not widths or min(*widths, *blocks, fold, detail, channels) < 1:
+        raise InputError("A U-Net needs as many widths as numbers of blocks, and all of its numbers at least 1.")
     if fold not in (1, 2):
         raise InputError(f"A U-Net folds squares of 1 or 2 pixels into channels, not {fold}.")
     network = UNet(widths, blocks, [name for name in OUTPUTS if name in outputs], fold, detail, channels)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from napari_w2s._types import InputError
-
 SCALE = 2
 
 
@@ -49,16 +47,3 @@ def reach(network: nn.Module) -> int:
     the finer grid, reaches one input pixel further to each side, as the others do.
     """
     return 1 + sum(m.kernel_size[0] - 1 for m in network.modules() if isinstance(m, nn.Conv2d))
-
-
-def require_positive(architecture: str, **options: int) -> None:
-    """Check that options are at least 1.
-
-    Raises
-    ------
-    InputError
-        If one of them is not.
-    """
-    wrong = [f"{name} {value}" for name, value in options.items() if value < 1]
-    if wrong:
-        raise InputError(f"{architecture} cannot be made with {', '.join(wrong)}: give at least 1.")

@@ -1,0 +1,110 @@
+"""``napari-w2s export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_w2s._types import InputError
+from napari_w2s.app.exchange.export import (
+    SUFFIXES,
+    ExchangeFormat,
+    check_exportable,
+    check_target,
+    export_bioimageio,
+    export_onnx,
+)
+from napari_w2s.app.exchange.extras import require
+from napari_w2s.cli.console import Verbose, say
+from napari_w2s.cli.restore import complete_model
+
+EXAMPLES = """Examples:
+
+napari-w2s export w2s-denoise -o w2s-denoise.zip
+
+napari-w2s export mine -o mine.zip --author 'A. Person' --author 'B. Person'
+
+napari-w2s export w2s-jdsr -o w2s-jdsr.onnx --range 0 255
+
+napari-w2s models --add w2s-denoise.zip --name other"""
+
+_KINDS = {suffix: kind for kind, suffix in SUFFIXES.items()}
+
+
+def export(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A network. See: napari-w2s models",
+            autocompletion=complete_model,
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write: .zip (bioimageio) or .onnx.")
+    ],
+    format_: Annotated[
+        ExchangeFormat | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            show_default="by the file's name",
+            help="bioimageio: a package of the BioImage Model Zoo; onnx: a graph.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="PATH", help="A checkpoint, or the authors' net_data folder."),
+    ] = None,
+    intensity_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range",
+            metavar="LOW HIGH",
+            show_default="each frame's own",
+            help="Intensities that count as black and white, e.g. 0 255 for 8-bit images.",
+        ),
+    ] = None,
+    author: Annotated[
+        list[str] | None, typer.Option("--author", metavar="NAME", help="Who made the model. May be given again.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Write a network for other programs: as a BioImage Model Zoo package, or as an ONNX graph.
+
+    Normalisation is part of what is written, so that others get the same result from the same frame. That is checked
+    on images before the file is kept, and the largest difference is printed.
+
+    Needs an extra of this package to be installed: onnx, or bioimageio for a package of the Zoo.
+    """
+    from napari_w2s.engine.frames import check_range
+    from napari_w2s.models.builtin import default_registry
+
+    kind = format_ or _KINDS.get(output.suffix.lower())
+    if kind is None:
+        raise InputError(f"{output} must end in .zip or .onnx, or say --format.")
+    if author and kind is not ExchangeFormat.BIOIMAGEIO:
+        raise InputError("--author is for packages (--format bioimageio); an ONNX file has no authors.")
+    registry = default_registry()
+    names = registry.parse(model)
+    if len(names) > 1:
+        raise InputError(f"{model} is a chain. Export each of its models by itself: {' and '.join(names)}.")
+    # Before anything is loaded, and perhaps downloaded.
+    require("onnx", *(["bioimageio"] if kind is ExchangeFormat.BIOIMAGEIO else []))
+    check_exportable(registry.descriptor(names[0]))
+    check_target(output, kind, overwrite=overwrite)
+    if intensity_range is not None:
+        check_range(intensity_range)
+    loaded = registry.load(names[0], weights=weights)
+    if kind is ExchangeFormat.ONNX:
+        done = export_onnx(loaded, output, intensity_range=intensity_range, overwrite=overwrite, say=say)
+    else:
+        done = export_bioimageio(
+            loaded, output, intensity_range=intensity_range, authors=author or (), overwrite=overwrite, say=say
+        )
+    say(f"Checked: {done.agreement}.")
+    typer.echo(done.path)
