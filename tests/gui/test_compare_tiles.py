@@ -89,7 +89,9 @@ class TestEnterAndLeave:
         np.testing.assert_allclose(tile.data_to_world((2, 5)), source.data_to_world((2, 5)))
         assert (tile.colormap.name, tile.gamma, tuple(tile.contrast_limits)) == ("magenta", 0.7, (3, 40))
         assert tile.units == source.units
-        assert tile.name_overlay.visible
+        assert not tile.name_overlay.visible
+        grid.title(key(source), "Mine", 9)
+        assert (tile.name, tile.name_overlay.visible) == ("Mine", True)
 
     def test_a_pyramid_stays_one(self, viewer: ViewerModel):
         levels = [np.zeros((64, 64)), np.zeros((32, 32))]

@@ -78,7 +78,7 @@ class Session:
         self._prefaces: Mapping[str, str] = {}
         self._legend: Sequence[Sequence[str]] = ()
         self._looked = False
-        self._look_job: Newest[Look] = Newest(self._show_look, self._explain)
+        self._look_job: Newest[Look] = Newest(self._show_look, self._on_no_look)
         self._numbers_job: Newest[Numbers] = Newest(self._show_numbers, self._explain, self.working.emit)
         self.grid.gone.connect(self._on_gone)
         self.grid.source_changed.connect(self._on_source)
@@ -164,7 +164,8 @@ class Session:
             self._ask_numbers(in_passing=only == {"box"})
         if only != {"box"}:
             self._ask_look()
-            self._title()
+            if self._looked:
+                self._title()
         self.changed.emit()
 
     def _ask_look(self) -> None:
@@ -197,6 +198,11 @@ class Session:
         self._title()
         if look.problems:
             self.told.emit(" ".join(dict.fromkeys(look.problems.values())))
+
+    def _on_no_look(self, error: Exception) -> None:
+        self._looked = True
+        self._title()
+        self._explain(error)
 
     def _place(self, image: Image, key: str, one: Plane) -> bool:
         """Move a tile to where its image lies among the others; True if it had not been there."""

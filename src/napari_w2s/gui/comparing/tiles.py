@@ -93,7 +93,7 @@ class TileGrid:
         return cell_width(self._viewer)
 
     def show(self, titles: Mapping[str, str]) -> None:
-        """Show tiles of these image layers, and nothing else.
+        """Show tiles of these image layers, and nothing else. The images come first: `title` writes the titles.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class TileGrid:
             if key not in tiles:
                 tiles[key] = make_tile(source)
                 tiles[key].name = self._free_name(title, tiles[key])
-                title_layer(tiles[key])
+                title_layer(tiles[key], visible=False)
                 self._sources[key] = source
                 self._watch.follow(source)
         for key in set(tiles) - set(titles):
