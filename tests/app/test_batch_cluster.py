@@ -114,7 +114,8 @@ def test_two_processes_make_what_one_makes(tmp_path: Path) -> None:
     assert files_in(tmp_path / "both") == files_in(tmp_path / "alone")
     for name in files_in(tmp_path / "alone"):
         (pixels, made), (expected, known) = content(tmp_path / "both" / name), content(tmp_path / "alone" / name)
-        np.testing.assert_array_equal(pixels, expected)
+        # Another number of threads adds in another order.
+        np.testing.assert_allclose(pixels, expected, rtol=0, atol=1e-6 * np.ptp(expected))
         assert made == known
 
 
