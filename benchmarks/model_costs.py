@@ -68,8 +68,8 @@ def measure(names: list[str]) -> None:
                 same[key] = counted
         found[descriptor.name] = asdict(same[key])
         print(descriptor.name, same[key], flush=True)
-        machine = f"{os.cpu_count()} cores of {processor()}, PyTorch {torch.__version__}, float32"
-        DATA.write_text(json.dumps({"machine": machine, "models": found}, indent=1) + "\n")
+    machine = f"{os.cpu_count()} cores of {processor()}, PyTorch {torch.__version__}, float32"
+    DATA.write_text(json.dumps({"machine": machine, "models": found}, indent=1) + "\n")
 
 
 def write() -> None:
