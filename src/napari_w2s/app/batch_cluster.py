@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -79,8 +79,7 @@ class ClusterBatch:
         self._heard: deque[Heard] = deque()
         self._stopping = False
         self._open: dict[int, Job] = {}
-        self._begun: Counter[int] = Counter()
-        self._again: list[Job] = []
+        self._submitted: list[Job] = []
 
     def run(self, jobs: Sequence[Job], tell: BatchCallbacks, stop: StopFn) -> list[JobResult]:
         """Restore the files; return the results of those that were begun, in order.
@@ -133,7 +132,6 @@ class ClusterBatch:
                     finish(index, _result(job, result_of(future)))
                 except WorkersDied as error:
                     finish(index, JobResult(job, Outcome.FAILED, f"{job.source}: {error}"))
-        self._again += self._open.values()
         for index, job in [*self._open.items()]:
             finish(index, JobResult(job, Outcome.CANCELLED, _STOPPED))
         return [done[index] for index in sorted(done)]
@@ -141,13 +139,14 @@ class ClusterBatch:
     def tidy(self) -> None:
         """Remove what workers that were killed have half-written."""
         self._listen(BatchCallbacks())
-        for job in [*self._again, *self._open.values()]:
+        for job in self._submitted:
             for path in leftovers(job.output):
                 with suppress(OSError):
                     path.unlink()
 
     def _submit(self, client: Client, item: tuple[int, Job]) -> Submitted[tuple[int, Job]]:
         index, job = item
+        self._submitted.append(job)
         key = f"restore-{index}-{uuid4().hex}"
         future: Future = client.submit(restore_file, index, job, self._batch, key=key, pure=False)
         return Submitted([(future, item)])
@@ -169,13 +168,8 @@ class ClusterBatch:
         """Pass on what the workers say."""
         while self._heard:
             index, done, total = self._heard.popleft()
-            job = self._open.get(index)
-            if job is None:
+            if index not in self._open:
                 continue
-            if not done:
-                self._begun[index] += 1
-                if self._begun[index] == 2:
-                    self._again.append(job)
             tell.progressed(index, Progress(done, total))
 
 
