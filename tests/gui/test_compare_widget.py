@@ -410,15 +410,39 @@ class TestContrast:
         assert limits()[1][1] == pytest.approx(100, rel=0.01)
         assert viewer.canvas.overlays[CONTRAST_TEXT].text == "own contrast"
         wait(qtbot, lambda: viewer.canvas.overlays[CONTRAST_TEXT].visible)
-        viewer.scene.camera.zoom *= 1.5
-        assert not viewer.canvas.overlays[CONTRAST_TEXT].visible
-        wait(qtbot, lambda: viewer.canvas.overlays[CONTRAST_TEXT].visible)
         panel.state.reference = key(bright)
         panel.state.contrast = Contrast.MATCHED
         wait(qtbot, is_idle(panel))
         assert limits()[0] == pytest.approx([v / 10 for v in limits()[1]], abs=1e-6)
         assert viewer.canvas.overlays[CONTRAST_TEXT].text == "contrast matched to bright"
         assert [tuple(layer.contrast_limits) for layer in (dark, bright)] == before
+
+    def test_the_texts_in_the_tiles_rest_while_the_camera_moves(
+        self, make_compare: MakeCompare, viewer: ViewerModel, qtbot: QtBot
+    ):
+        layers = [viewer.add_image(np.eye(20) * n, name=f"{n}") for n in (1, 2)]
+        panel = make_compare()
+        panel.bar.action.click()
+        wait(qtbot, is_measured(panel))
+        wait(qtbot, is_idle(panel))
+
+        def visible() -> set[bool]:
+            titles = [panel.session.grid.layer(k).name_overlay for k in keys(*layers)]
+            return {one.visible for one in (viewer.canvas.overlays[CONTRAST_TEXT], *titles)}
+
+        wait(qtbot, lambda: visible() == {True})
+        viewer.scene.camera.zoom *= 1.5
+        assert visible() == {False}
+        wait(qtbot, lambda: visible() == {True})
+        viewer.scene.camera.center = (0, 3, 3)
+        assert visible() == {False}
+        panel.session.grid.title(keys(*layers)[0], "another", 8)
+        viewer.scene.camera.center = (0, 4, 4)
+        assert visible() == {False}
+        wait(qtbot, lambda: visible() == {True})
+        viewer.scene.camera.zoom *= 1.5
+        panel.leave()
+        assert CONTRAST_TEXT not in viewer.canvas.overlays
 
     def test_images_of_unknown_pixel_size_are_laid_on_one_another(
         self, make_compare: MakeCompare, viewer: ViewerModel, qtbot: QtBot

@@ -37,10 +37,15 @@ def camera_of(viewer: ViewerModel) -> Any:
 
 def title_layer(layer: Layer, *, position: str = "top_left", size: int = _TITLE_SIZE, visible: bool = True) -> None:
     """Write a layer's name into the cell that it is shown in."""
-    overlay = getattr(layer, "name_overlay", None)
+    overlay = title_of(layer)
     for name, value in (("position", position), ("font_size", size), ("visible", visible)):
         if overlay is not None and getattr(overlay, name) != value:
             setattr(overlay, name, value)
+
+
+def title_of(layer: Layer) -> Any:
+    """Return the overlay that writes a layer's name into its cell; None for a layer without one."""
+    return getattr(layer, "name_overlay", None)
 
 
 def note_in_tiles(viewer: ViewerModel, text: str, size: int = _SMALL_SIZE) -> None:
@@ -56,6 +61,11 @@ def note_in_tiles(viewer: ViewerModel, text: str, size: int = _SMALL_SIZE) -> No
     overlay.text = text
     overlay.font_size = size
     overlay.visible = bool(text)
+
+
+def note_of(viewer: ViewerModel) -> Any:
+    """Return the overlay in the bottom of every cell; None if there is none."""
+    return viewer.canvas.overlays.get(CONTRAST_TEXT)
 
 
 def forget_note(viewer: ViewerModel) -> None:

@@ -48,6 +48,10 @@ class Cells:
         """Return the layer that stands in the cell of a tile."""
         return self._stand_ins.get(key) or self.tiles.get(key)
 
+    def titled(self) -> list[Layer]:
+        """Return the layers that bear titles in the cells of the grid; none while it is not there."""
+        return [] if self._only is not None else [self._stand_ins.get(key, tile) for key, tile in self.tiles.items()]
+
     def companions(self) -> dict[str, Layer]:
         """Return what lies on the tiles in their cells, by the tiles' keys."""
         return dict(self._companions)

@@ -19,7 +19,7 @@ from napari_w2s.gui import bridge
 from napari_w2s.gui.comparing.drawing import Look, knows_its_place, work_out_look
 from napari_w2s.gui.comparing.images import image_of, position_of
 from napari_w2s.gui.comparing.newest import Newest
-from napari_w2s.gui.comparing.tile_note import TileNote
+from napari_w2s.gui.comparing.tile_texts import TileTexts
 from napari_w2s.gui.comparing.tiles import TileGrid
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Session:
         self._viewer = viewer
         self._measure = measure
         self.grid = TileGrid(viewer)
-        self._note = TileNote(viewer)
+        self._texts = TileTexts(viewer, self.grid.titled)
         self.comparison: Comparison | None = None
         self.numbers: Numbers | None = None
         self.threshold = "1/7"
@@ -235,7 +235,7 @@ class Session:
             self.grid.title(key, text, fitted.size)
         if self._looked:
             note = contrast_note(comparison, fitted.size, width, maps=bool(self._prefaces), legend=self._legend)
-            self._note.show(note, fitted.size)
+            self._texts.note(note, fitted.size)
 
     def _explain(self, error: Exception) -> None:
         if isinstance(error, W2SError):
@@ -274,7 +274,7 @@ class Session:
         self._numbers_job.forget()
         self._viewer.dims.events.point.disconnect(self._on_point)
         self._viewer.canvas.events.size.disconnect(self._on_size)
-        self._note.forget()
+        self._texts.forget()
         self.comparison = self.numbers = None
         self._prefaces, self._legend, self._looked = {}, (), False
         self.changed.emit()

@@ -84,6 +84,10 @@ class TileGrid:
         """Keys of the tiles that show other pixels than those of their sources."""
         return frozenset(self._repainted)
 
+    def titled(self) -> list[Layer]:
+        """Return the layers that bear titles in the cells of the grid."""
+        return self._cells.titled()
+
     def companions(self) -> dict[str, Layer]:
         """Return what lies on the tiles in their cells, by the tiles' keys."""
         return self._cells.companions()
