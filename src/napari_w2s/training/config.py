@@ -75,6 +75,11 @@ class TrainingConfig(Frozen):
         change between exposures, and a result should keep the intensities of the image that it is made from.
     sim_brightness : Brightness or None
         None keeps the SIM images' own brightness.
+    match_images : bool
+        Bring the network's SIM answers to the brightness of each SIM image first, by an affine map that is fitted once
+        over the whole image to the answer of the network that training starts from (`Network.start_from`), and let
+        every image's error count relative to what that fit leaves. A mean squared error then is what the matched PSNR
+        of whole images rises with. For a last stage: answers must have found their scale.
     losses : dict of str to tuple of Loss
         Per output: ``denoised`` and ``sim``.
     adversarial : Adversarial or None
@@ -119,6 +124,7 @@ class TrainingConfig(Frozen):
     levels: dict[Level, Weight] = Field(default_factory=lambda: {Level.AVG1: 1.0})
     match_clean: bool = False
     sim_brightness: Brightness | None = None
+    match_images: bool = False
     losses: dict[Literal["denoised", "sim"], tuple[Loss, ...]]
     adversarial: Adversarial | None = None
     self_supervised: Literal["noise2noise", "noise2void"] | None = None
@@ -149,6 +155,10 @@ class TrainingConfig(Frozen):
             raise ValueError(f"adversarial judges the output {self.adversarial.output!r}, which has no losses")
         if self.adversarial and self.self_supervised:
             raise ValueError(f"adversarial needs clean images, and {self.self_supervised} has none")
+        if self.match_images and not ("sim" in self.outputs and self.network.start_from):
+            raise ValueError("match_images needs losses for sim, and a network to go on from (network.start_from)")
+        if self.match_images and self.adversarial:
+            raise ValueError("match_images weighs images, which leaves none for adversarial to judge")
         if self.augmentation.renoise and self.self_supervised:
             raise ValueError(f"augmentation.renoise needs clean images, and {self.self_supervised} has none")
         return self

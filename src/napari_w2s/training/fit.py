@@ -26,7 +26,7 @@ from napari_w2s.training.export import export
 from napari_w2s.training.fields import Field
 from napari_w2s.training.logs import Logs
 from napari_w2s.training.module import TrainingModule
-from napari_w2s.training.opening import open_data, open_run
+from napari_w2s.training.opening import match_images, open_data, open_run
 from napari_w2s.training.preview import Preview
 from napari_w2s.training.processes import check_processes
 from napari_w2s.training.quiet import quiet
@@ -106,6 +106,7 @@ def fit(
     run, start = open_run(config, Path(folder), resume=resume, registry=registry, report=report, wish=wish)
     if run.step < run.config.steps:
         data = open_data(run, train, validation)
+        match_images(run, start, data, _checked(accelerator))
         hardware = {
             "accelerator": _checked(accelerator),
             "devices": _single(devices) if alone else devices,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_w2s._types import InputError, OutputError
+from napari_w2s.engine.device import choose_device
 from napari_w2s.training.cache import FrameCache
 from napari_w2s.training.checkpoints import check_same, stored, sweep
 from napari_w2s.training.checks import check_fields
@@ -15,10 +16,11 @@ from napari_w2s.training.data import PatchData
 from napari_w2s.training.fields import Field, Gathered
 from napari_w2s.training.processes import leads
 from napari_w2s.training.report import ReportFn, WishFn, ignore
-from napari_w2s.training.run import BEST, LAST, RECIPE, Clock, Run
+from napari_w2s.training.run import BEST, LAST, MATCHES, RECIPE, Clock, Run
 from napari_w2s.training.sources import load_fields
 from napari_w2s.training.split import Loaded, split
-from napari_w2s.training.start import Start, adapted, find_start
+from napari_w2s.training.start import Start, adapted, begin, find_start
+from napari_w2s.training.whole_images import measure_matches, read_matches, write_matches
 
 if TYPE_CHECKING:
     from napari_w2s.models.registry import Registry
@@ -87,6 +89,24 @@ def open_data(run: Run, train: Sequence[Field] | None, validation: Sequence[Fiel
         run.note(warning)
     run.facts = describe(loaded)
     return PatchData(run.config, loaded.train, loaded.validation, cache=cache)
+
+
+def match_images(run: Run, start: Start | None, data: PatchData, device: str) -> None:
+    """Match patches to whole SIM images, if the config says so: as an earlier part of the run did, or anew."""
+    if not run.config.match_images or start is None:
+        return
+    path = run.folder / MATCHES
+    matches = read_matches(path, data.maker) if run.resumed else None
+    if matches is None:
+        run.note("Answers are matched to whole SIM images first, which takes a while.")
+        network = begin(run.config, start.state, start.name)
+        matches = measure_matches(network, data.maker, choose_device(device))
+        if leads():
+            try:
+                write_matches(matches, path)
+            except OSError as error:
+                raise OutputError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
+    data.maker.matches = matches
 
 
 def load_data(config: TrainingConfig, cache: FrameCache) -> Loaded:

@@ -15,6 +15,7 @@ from napari_w2s.training.fields import SIM_SCALE, Field, size
 from napari_w2s.training.pairs import Box, Cutter, Pixels
 from napari_w2s.training.sampling import Choices, Corners
 from napari_w2s.training.standardise import Frames, draw_scale, nothing_but_noise, sim_on_scale
+from napari_w2s.training.whole_images import Match, Matches
 
 Sample = dict[str, npt.NDArray[np.float32]]
 """Arrays of one patch: ``noisy`` ``(1, P, P)``, and per output its target and the affine map to the target's scale."""
@@ -36,6 +37,8 @@ class PatchMaker:
     config : TrainingConfig
     fields : sequence of Field
     cache : FrameCache
+    matches : Matches or None
+        How training patches are matched to their SIM images; None leaves them as they are.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class PatchMaker:
     config: TrainingConfig
     fields: Sequence[Field]
     cache: FrameCache = field(default_factory=FrameCache)
+    matches: Matches | None = None
 
     def __post_init__(self) -> None:
         if not self.fields:
@@ -73,7 +77,8 @@ class PatchMaker:
         edge = self.config.patch
         check_size(one, edge)
         top, left = self._corners.draw(one, edge, rng)
-        if self._is_empty(rng):
+        empty = self._is_empty(rng)
+        if empty:
             pixels = nothing_but_noise(self._frames, one, level, edge, self.config.outputs, rng)
         else:
             box = Box(top, left, edge, edge)
@@ -83,6 +88,8 @@ class PatchMaker:
                     pixels, noisy=self._frames.redrawn(one, level, box, self.config.augmentation.camera, rng)
                 )
         sample = self._sample(one, level, pixels, rng)
+        if self.matches is not None and not empty:
+            _match(sample, self.matches[place][level])
         return _turned(sample, rng) if self.config.augmentation.flips else sample
 
     def centre(self, one: Field, level: str, edge: int) -> Sample:
@@ -154,6 +161,16 @@ def _mask(pixels: Pixels) -> npt.NDArray[np.float32]:
             gaps = np.logical_or.reduce(gaps.reshape(height, SIM_SCALE, width, SIM_SCALE), axis=(1, 3))
         counts[gaps] = 0
     return counts
+
+
+def _match(sample: Sample, match: Match) -> None:
+    """Bring the network's answer to the SIM image's brightness, and both to the image's weight."""
+    weight = match.weight
+    gain, offset = sample["sim_map"]
+    sample["sim"] *= np.float32(weight)
+    sample["sim_map"] = np.array(
+        [weight * match.gain * gain, weight * (match.gain * offset + match.offset)], np.float32
+    )
 
 
 def _turned(sample: Sample, rng: np.random.Generator) -> Sample:

@@ -14,6 +14,7 @@ from napari_w2s.training.report import FinishReason, NoteReport, ReportFn, WishF
 LAST = "last.ckpt"
 BEST = "best.safetensors"
 RECIPE = "recipe.yaml"
+MATCHES = "matches.json"
 
 
 class Ended(Exception):

@@ -40,6 +40,7 @@ _HEAD = r"""\documentclass{article}
 \usepackage[a4paper,landscape,margin=15mm]{geometry}
 \usepackage{booktabs}
 \usepackage{graphicx}
+\setlength{\belowcaptionskip}{4pt}
 \begin{document}
 """
 
@@ -54,7 +55,7 @@ def as_latex(report: Report) -> str:
             parts += _table(part)
     for picture in report.pictures:
         parts += [
-            r"\begin{figure}\centering",
+            r"\begin{figure}[!htbp]\centering",
             rf"\includegraphics[width=\linewidth,height=0.8\textheight,keepaspectratio]{{{picture.name}}}",
             rf"\caption{{{escape(picture.caption)}}}",
             r"\end{figure}",
@@ -89,7 +90,7 @@ def _parts(table: Table) -> Iterable[Table]:
 def _table(table: Table) -> Iterable[str]:
     columns = len(table.heads) + 1
     caption = ". ".join(filter(None, (table.title, table.caption)))
-    yield from (r"\begin{table}\centering\footnotesize", rf"\caption{{{escape(caption)}}}")
+    yield from (r"\begin{table}[!htbp]\centering\footnotesize", rf"\caption{{{escape(caption)}}}")
     yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
     yield from (rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}", r"\toprule")
     yield _row(table.corner, [escape(head) for head in table.heads])
