@@ -18,7 +18,7 @@ from napari_w2s.benchmark import cluster as cluster_module
 from napari_w2s.benchmark import evaluate
 from napari_w2s.benchmark.cluster import device_of
 from napari_w2s.benchmark.plan import Group, group
-from napari_w2s.benchmark.work import Job, Scored
+from napari_w2s.benchmark.work import Job
 from napari_w2s.engine import cluster as engine_cluster
 from napari_w2s.engine.cluster import ClusterLost, connect, default_workers
 
@@ -109,22 +109,22 @@ def test_errors_come_back_as_rows(tmp_path: Path, workers: Any) -> None:
 def test_only_a_few_images_are_under_way(tmp_path: Path, workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_tree(tmp_path / "w2s", fovs=range(1, 7), channels=(0, 1))
     config = benchmark(root, "noisy", "bicubic", levels=["avg1"])
-    submit, result_of = cluster_module._submit, cluster_module._result
+    submit, result_of = cluster_module._Work._submit, cluster_module.result_of
     begun: list[str] = []
     finished: list[str] = []
     most: list[int] = []
 
-    def counted(client: Any, one: Group, settings: Any) -> Any:
+    def counted(work: Any, client: Any, one: Group) -> Any:
         begun.extend(job.key for job in one.jobs)
         most.append(len(begun) - len(finished))
-        return submit(client, one, settings)
+        return submit(work, client, one)
 
-    def counting(future: Any, job: Job) -> Scored:
-        finished.append(job.key)
-        return result_of(future, job)
+    def counting(future: Any) -> Any:
+        finished.append(future.key)
+        return result_of(future)
 
-    monkeypatch.setattr(cluster_module, "_submit", counted)
-    monkeypatch.setattr(cluster_module, "_result", counting)
+    monkeypatch.setattr(cluster_module._Work, "_submit", counted)
+    monkeypatch.setattr(cluster_module, "result_of", counting)
     assert evaluate(config, tmp_path / "out", scheduler=workers.scheduler_address).measured == 24
     assert max(most) == 4
 
@@ -182,12 +182,14 @@ def test_workers_may_come_later(tmp_path: Path, caplog: pytest.LogCaptureFixture
     config = benchmark(make_tree(tmp_path / "w2s"), "noisy", levels=["avg1"])
     with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as running:
 
-        def arrive(done: int, _all: int) -> None:
-            if not done:
-                running.scale(1)
+        def arrive() -> bool:
+            running.scale(1)
+            return False
 
-        result = evaluate(config, tmp_path / "out", scheduler=running.scheduler_address, progress=arrive)
+        result = evaluate(config, tmp_path / "out", scheduler=running.scheduler_address, should_stop=arrive)
+    evaluate(config, tmp_path / "alone")
     assert result.measured == 2
+    assert (tmp_path / "out" / "rows.csv").read_bytes() == (tmp_path / "alone" / "rows.csv").read_bytes()
     assert "has no workers yet" in caplog.text
 
 
@@ -220,23 +222,49 @@ def test_jobs_that_begin_alike_are_put_together(tmp_path: Path) -> None:
 
 
 class FakeClient:
-    """Workers with the devices that a test gives them."""
+    """Workers with the devices that a test gives them; they come when they were waited for a few times."""
 
-    def __init__(self, *devices: str) -> None:
-        self.devices = devices
+    status = "running"
+
+    def __init__(self, *devices: str, waits: int = 0) -> None:
+        self.devices, self.waits = devices, waits
+
+    def wait_for_workers(self, _count: int, timeout: float) -> None:
+        self.waits -= 1
+        if self.waits >= 0 or not self.devices:
+            raise TimeoutError(timeout)
 
     def run(self, _ask: Any) -> dict[str, str]:
+        if "none" in self.devices:
+            raise ModuleNotFoundError("No module named 'napari_w2s'")
         return {f"tcp://{place}": device for place, device in enumerate(self.devices)}
 
 
 @pytest.mark.parametrize(
     ("devices", "asked", "kind"),
-    [(("cpu", "cpu"), "auto", "cpu"), ((), "auto", "auto"), (("cpu", "cuda"), "cuda:1", "cuda")],
+    [(("cpu", "cpu"), "auto", "cpu"), ((), "cpu", "cpu"), (("cpu", "cuda"), "cuda:1", "cuda")],
 )
 def test_the_device_is_the_one_that_workers_take(devices: tuple[str, ...], asked: str, kind: str) -> None:
-    assert device_of(cast("Any", FakeClient(*devices)), asked) == kind
+    assert device_of(cast("Any", FakeClient(*devices)), asked, lambda: False) == kind
+
+
+def test_the_first_worker_is_waited_for_and_its_device_taken() -> None:
+    client = FakeClient("cuda", waits=3)
+    assert device_of(cast("Any", client), "auto", lambda: False) == "cuda"
+    assert client.waits == -1
+    with pytest.raises(Cancelled, match="before there was a worker"):
+        device_of(cast("Any", FakeClient()), "auto", lambda: True)
+    gone = FakeClient()
+    gone.status = "closed"
+    with pytest.raises(ClusterLost):
+        device_of(cast("Any", gone), "auto", lambda: False)
 
 
 def test_workers_with_different_devices_are_refused() -> None:
     with pytest.raises(InputError, match="cpu and cuda, whose numbers would be mixed"):
-        device_of(cast("Any", FakeClient("cuda", "cpu", "cuda")), "auto")
+        device_of(cast("Any", FakeClient("cuda", "cpu", "cuda")), "auto", lambda: False)
+
+
+def test_workers_without_the_package_are_refused() -> None:
+    with pytest.raises(InputError, match=r"cannot import napari-w2s: .* Install the same version"):
+        device_of(cast("Any", FakeClient("none")), "auto", lambda: False)

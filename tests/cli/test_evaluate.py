@@ -71,6 +71,22 @@ def test_errors_are_counted_and_the_rest_is_there(run: Run, root: Path, tmp_path
     assert "avg1 against avg400" in ended.out
 
 
+def test_the_test_split_is_measured_with_what_there_is(run: Run, tmp_path: Path) -> None:
+    split = make_tree(tmp_path / "test", levels=("avg1", "avg8", "avg16", "sim"), split="test")
+    options = ["--data", split, "-m", "noisy", "-m", "pure-let", "--workers", "1", "-o", tmp_path / "out"]
+    ended = run("evaluate", *options)
+    assert ended.code == 0, ended.err
+    assert "Note: Denoising of avg16 is left out: there is no cleaner image to score it against." in ended.err
+    assert "8/8 rows" in ended.err
+    assert "avg1 against avg16" in ended.out
+    assert "avg16 against" not in ended.out
+    listed = run("evaluate", *options, "--levels", "avg1,avg16")
+    assert (listed.code, "avg16 is left out" in listed.err, "4/4 rows" in listed.err) == (0, True, True)
+    alone = run("evaluate", *options, "--levels", "avg16")
+    assert alone.code == 1
+    assert "Nothing is left to measure: choose noisier levels" in alone.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -54,6 +54,8 @@ class Case:
         What that is: ``"sim"``, ``"fine"``.
     range_of : Picture or None
         The widefield image whose least and greatest intensity count as 0 and 1. None for the 8-bit release.
+    cleanest : bool
+        There is no cleaner widefield image of the field, so that denoising cannot be scored.
     half : Picture or None
         Where the reference is avg16: avg8, made of half of its frames, from which its noise follows.
     missing : str
@@ -69,6 +71,7 @@ class Case:
     fine: Picture | None = None
     fine_name: str = "sim"
     range_of: Picture | None = None
+    cleanest: bool = False
     half: Picture | None = None
     missing: str = ""
 
@@ -183,6 +186,7 @@ class _Index:
             clean_name=name.value,
             fine=pictures[Level.SIM],
             range_of=noisiest if self._ranged else None,
+            cleanest=source is not None and name is level,
             half=half,
             missing="" if source else f"{self._root} has no {level.value} image of {what}.",
         )

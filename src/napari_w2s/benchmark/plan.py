@@ -12,6 +12,7 @@ from napari_w2s.benchmark.cases import Case, Picture
 from napari_w2s.benchmark.loading import Identity, Models, identify
 from napari_w2s.benchmark.pixels import Hashes
 from napari_w2s.benchmark.protocol import find_protocol
+from napari_w2s.benchmark.scope import in_scope
 from napari_w2s.benchmark.systems import System
 from napari_w2s.benchmark.table import Row
 from napari_w2s.benchmark.work import Job, Settings, explain, no_reference
@@ -72,8 +73,8 @@ class Planner:
         }
 
     def rows(self, case: Case) -> list[Row]:
-        """Return one row per pipeline for an image: with a key, or with an error."""
-        return [self._row(system, case) for system in self._systems]
+        """Return a row for each pipeline that is measured on an image: with a key, or with an error."""
+        return [self._row(system, case) for system in self._systems if in_scope(system, case)]
 
     def job(self, row: Row) -> Job:
         """Return the work of a row that has a key."""

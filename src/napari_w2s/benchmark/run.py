@@ -18,8 +18,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
@@ -28,10 +26,12 @@ from napari_w2s._types import Cancelled, InputError, OutputError, StopFn
 from napari_w2s.benchmark.cases import Case, Cases, find_cases
 from napari_w2s.benchmark.config import BenchmarkConfig
 from napari_w2s.benchmark.examples import Extremes
+from napari_w2s.benchmark.fitness import Needs, package_version
 from napari_w2s.benchmark.here import run_here
 from napari_w2s.benchmark.journal import Appender, Journal, write_whole
 from napari_w2s.benchmark.loading import Models, WeightsFrom
 from napari_w2s.benchmark.plan import Group, Planner, group
+from napari_w2s.benchmark.scope import Scope, find_scope
 from napari_w2s.benchmark.stages import Computing
 from napari_w2s.benchmark.summary import Summary, summarise, write_summary
 from napari_w2s.benchmark.systems import find_systems
@@ -135,48 +135,55 @@ def evaluate(
     for name in config.weights:
         models.registry.descriptor(name)
     systems = find_systems(config.pipelines, found.levels, models.registry)
+    scope = find_scope(systems, found)
     # What another machine has is not known here.
     device = None if scheduler is not None else choose_device(config.device).type
-    settings = Settings(
-        protocol=config.protocol,
-        metrics=config.measured,
-        computing=Computing(config.device, config.precision, threads=1 if elsewhere else None),
-        weights=WeightsFrom.of(config),
-    )
     stop = should_stop or (lambda: False)
-    with _executor(workers, scheduler, elsewhere) as (execute, device_of):
-        planner = Planner(systems, models, settings, device or device_of(config.device), _version(), stop)
-        folder = _prepare(Path(folder))
-        run = _Run(config, found, planner, folder, progress or (lambda _done, _all: None), len(systems))
+    count = progress or (lambda _done, _all: None)
+    count(0, scope.total)
+    with _executor(config, workers, scheduler, device, stop) as (execute, device):
+        # All workers compute on what the first ones do, those that come later too.
+        computing = Computing(
+            device if config.device == "auto" else config.device, config.precision, threads=1 if elsewhere else None
+        )
+        settings = Settings(
+            protocol=config.protocol, metrics=config.measured, computing=computing, weights=WeightsFrom.of(config)
+        )
+        planner = Planner(systems, models, settings, device, package_version(), stop)
+        run = _Run(config, found, scope, planner, _prepare(Path(folder)), count)
         return run.go(lambda groups: execute(groups, settings, models, stop))
 
 
 @contextmanager
-def _executor(workers: int, scheduler: str | None, elsewhere: bool) -> Iterator[tuple[Executor, Callable[[str], str]]]:
-    """Yield what does the work, and what tells the kind of device that a name stands for there."""
-    if not elsewhere:
-        yield run_here, str
+def _executor(
+    config: BenchmarkConfig, workers: int, scheduler: str | None, device: str | None, stop: StopFn
+) -> Iterator[tuple[Executor, str]]:
+    """Yield what does the work, and the kind of device that it is done on: `device`, if that is known."""
+    if scheduler is None and workers == 1:
+        yield run_here, device or config.device
         return
     from napari_w2s.benchmark.cluster import device_of, run_on
     from napari_w2s.engine.cluster import connect
 
     with connect(workers, scheduler) as client:
+        device = device or device_of(client, config.device, stop)
+        needs = Needs.of(config, device)
 
         def execute(groups: Iterable[Group], settings: Settings, _models: Models, stop: StopFn) -> Iterator[Scored]:
-            return run_on(client, groups, settings, stop)
+            return run_on(client, groups, settings, needs, stop)
 
-        yield execute, partial(device_of, client)
+        yield execute, device
 
 
 class _Run:
     """One benchmark under way."""
 
     def __init__(
-        self, config: BenchmarkConfig, found: Cases, planner: Planner, folder: Path, progress: CountFn, systems: int
+        self, config: BenchmarkConfig, found: Cases, scope: Scope, planner: Planner, folder: Path, progress: CountFn
     ) -> None:
         self._config, self._found, self._planner, self._folder = config, found, planner, folder
+        self._scope, self._total = scope, scope.total
         self._progress = progress
-        self._total = len(found.cases) * systems
         self._rows: list[Row] = []
         self._waiting: dict[str, list[Row]] = {}
         self._measured = 0
@@ -190,7 +197,6 @@ class _Run:
             write_whole(self._folder / "benchmark.yaml", _entries(self._config))
             write_whole(rows, document(columns(metrics), ()))
             with Appender(rows) as table:
-                self._progress(0, self._total)
                 try:
                     for scored in execute(self._groups(journal, table)):
                         self._keep(scored, journal, table)
@@ -260,9 +266,9 @@ class _Run:
             rows=tuple(rows),
             summaries=tuple(summaries),
             measured=self._measured,
-            notes=tuple(self._found.notes),
+            notes=(*self._found.notes, *self._scope.notes),
             config=config,
-            levels=self._found.levels,
+            levels=self._scope.levels,
         )
 
 
@@ -281,10 +287,3 @@ def _prepare(folder: Path) -> Path:
 def _entries(config: BenchmarkConfig) -> str:
     entries = config.model_dump(mode="json", exclude_unset=True)
     return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)
-
-
-def _version() -> str:
-    try:
-        return version("napari-w2s")
-    except PackageNotFoundError:
-        return "0+unknown"

@@ -241,6 +241,4 @@ def no_reference(case: Case, task: Task) -> str:
     if task is not Task.DENOISE:
         what = "SIM image" if case.fine_name == Level.SIM else "image of twice the size"
         return f"There is no {what} of {where}, which super-resolution is scored against."
-    if case.clean_name == case.level:
-        return f"There is no cleaner image of {where} than {case.level}, which denoising could be scored against."
     return f"There is no clean image of {where}, which denoising is scored against."
