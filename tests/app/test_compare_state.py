@@ -50,13 +50,21 @@ def candidates(**images: Image | None) -> list[Candidate]:
 class TestState:
     def test_settings_come_back(self):
         state = CompareState(contrast=Contrast.MATCHED, columns=Columns.ALONE, threshold="half-bit", normalised=True)
+        state.width_um, state.width_px = 0.25, 3.0
         again = CompareState()
         again.recall(state.persistent())
         assert again == state
-        assert all(isinstance(value, str | bool) for value in state.persistent().values())
+        assert all(isinstance(value, str | float | bool) for value in state.persistent().values())
 
     @pytest.mark.parametrize(
-        "values", [{}, {"contrast": "loud", "columns": 3, "threshold": "1/8", "normalised": "yes", "other": 1}]
+        "values",
+        [
+            {},
+            {"contrast": "loud", "columns": 3, "threshold": "1/8", "normalised": "yes", "other": 1},
+            {"width_um": -1, "width_px": "3"},
+            {"width_um": float("nan"), "width_px": float("inf")},
+            {"width_um": True, "width_px": None},
+        ],
     )
     def test_settings_that_make_no_sense_are_left_out(self, values: dict[str, Any]):
         state = CompareState()

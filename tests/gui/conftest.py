@@ -13,11 +13,13 @@ os.environ["NAPARI_CONFIG"] = ""
 
 import pytest
 from napari.components import ViewerModel
-from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication, QWidget
+from w2s_compare import FakeMeasure, MakeCompare
 from w2s_panel import FakeRegistry, FakeRestore, MakePanel, MemoryStore, fake_report, no_load
+from w2s_window import close_all
 
+from napari_w2s.gui.comparing.widget import CompareWidget
 from napari_w2s.gui.restore_widget import RestoreWidget
 
 
@@ -82,7 +84,20 @@ def make_panel(qapp: QApplication, viewer: ViewerModel) -> Iterator[MakePanel]:
         return panel
 
     yield make
-    for panel in panels:
-        panel.close_down()
-        if isalive(panel):
-            panel.deleteLater()
+    close_all(panels)
+
+
+@pytest.fixture
+def make_compare(qapp: QApplication, viewer: ViewerModel) -> Iterator[MakeCompare]:
+    """Make Compare panels, and close them down in the end."""
+    assert qapp is not None
+    panels: list[CompareWidget] = []
+
+    def make(measure: Any = None, **options: Any) -> CompareWidget:
+        given = {"store": MemoryStore(), **options}
+        panel = CompareWidget(given.pop("viewer", viewer), measure=measure or FakeMeasure(), **given)
+        panels.append(panel)
+        return panel
+
+    yield make
+    close_all(panels)

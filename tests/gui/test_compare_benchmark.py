@@ -11,12 +11,12 @@ import pytest
 import torch
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
-from qtpy.compat import isalive
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from w2s_benchmark import CountingRegistry, make_tree
 from w2s_compare import FakeMeasure
 from w2s_panel import MemoryStore
+from w2s_window import close_all, wait
 
 from napari_w2s._types import Cancelled
 from napari_w2s.gui.comparing import benchmark as section
@@ -50,18 +50,12 @@ def panel(
     made.choice.look()
     made.benchmark.refresh()
     yield made
-    made.close_down()
-    if isalive(made):
-        made.deleteLater()
+    close_all([made])
 
 
 def tick(panel: CompareWidget, *names: str) -> None:
     for name, box in panel.benchmark.pipelines.boxes().items():
         box.setChecked(name in names)
-
-
-def wait(qtbot: QtBot, condition: Callable[[], bool]) -> None:
-    qtbot.waitUntil(condition, timeout=120_000)
 
 
 def test_without_images_it_says_what_to_open(qapp: object, viewer: ViewerModel) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +13,14 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Shapes
 from pytestqt.qtbot import QtBot
-from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from w2s_compare import FakeMeasure, MakeCompare, add_levels, add_result, key, keys, scene
 from w2s_panel import MemoryStore
+from w2s_window import wait
 
 from napari_w2s._types import Level, Progress
 from napari_w2s.app.comparing.comparison import Box, Comparison
+from napari_w2s.app.comparing.curves import profiles
 from napari_w2s.app.comparing.grid import Grid
 from napari_w2s.app.comparing.numbers import measure
 from napari_w2s.app.comparing.spread import Spread
@@ -33,30 +34,9 @@ from napari_w2s.gui.layers import image_to_layer_data
 
 
 @pytest.fixture
-def make_compare(qapp: object, viewer: ViewerModel) -> Iterator[MakeCompare]:
-    """Make panels, and close them down in the end."""
-    panels: list[CompareWidget] = []
-
-    def make(measure: Any = None, **options: Any) -> CompareWidget:
-        panel = CompareWidget(viewer, measure=measure or FakeMeasure(), store=MemoryStore(), **options)
-        panels.append(panel)
-        return panel
-
-    yield make
-    for panel in panels:
-        panel.close_down()
-        if isalive(panel):
-            panel.deleteLater()
-
-
-@pytest.fixture
 def levels(viewer: ViewerModel) -> dict[Level, Any]:
     viewer.canvas.size = (600, 900)
     return add_levels(viewer)
-
-
-def wait(qtbot: QtBot, condition: Callable[[], bool]) -> None:
-    qtbot.waitUntil(condition, timeout=30_000)
 
 
 def said(panel: CompareWidget) -> str:
@@ -484,6 +464,47 @@ class TestCurves:
         panel.curves.line.click()
         assert panel.state.line is None
         assert marks(panel) == []
+        wait(qtbot, is_idle(panel))
+
+    def test_a_profile_is_the_mean_over_a_band_as_wide_in_every_tile(
+        self, make_compare: MakeCompare, levels: dict[Level, Any], qtbot: QtBot
+    ):
+        store = MemoryStore()
+        panel = make_compare(store=store)
+        panel.choose.levels.click()
+        panel.state.line = Line((0.5, 0.5), (2.0, 2.0))
+        wait(qtbot, is_idle(panel))
+        alone = panel.features.curves.profiles
+        assert (panel.curves.band.value(), panel.curves.band.suffix()) == (0.0, " µm")
+        panel.curves.band.setValue(0.4)
+        wait(qtbot, is_idle(panel))
+        assert panel.state.width_um == 0.4
+        wide = panel.features.curves.profiles
+        expected = profiles(panel.session.comparison, (0.5, 0.5), (2.0, 2.0), width=0.4)
+        for one, other, narrow in zip(wide, expected, alone, strict=True):
+            np.testing.assert_array_equal(one.values, other.values)
+            assert not np.array_equal(one.values, narrow.values)
+        assert store.values["width_um"] == 0.4
+        assert store.values["width_px"] == 0.0
+        panel.leave()
+        again = make_compare(store=store)
+        again.choose.levels.click()
+        assert again.curves.band.value() == 0.4
+
+    def test_a_band_of_images_without_a_pixel_size_has_its_own_width(
+        self, make_compare: MakeCompare, viewer: ViewerModel, qtbot: QtBot
+    ):
+        for i in range(2):
+            viewer.add_image(np.random.default_rng(i).random((20, 20)))
+        panel = make_compare(store=MemoryStore(width_um=0.4, width_px=3.0))
+        panel.compare()
+        panel.state.line = Line((10, 2), (10, 17))
+        wait(qtbot, is_idle(panel))
+        assert (panel.curves.band.value(), panel.curves.band.suffix()) == (3.0, " px")
+        (first, _) = panel.features.curves.profiles
+        np.testing.assert_allclose(first.values, viewer.layers[-2].data[9:12, 2:18].mean(axis=0), rtol=1e-6)
+        panel.curves.band.setValue(5)
+        assert (panel.state.width_um, panel.state.width_px) == (0.4, 5.0)
         wait(qtbot, is_idle(panel))
 
     def test_box_and_line_together(self, make_compare: MakeCompare, levels: dict[Level, Any], qtbot: QtBot):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import pytest
 from napari.components import ViewerModel
 from npe2 import PluginManifest
 from pytestqt.qtbot import QtBot
-from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from w2s_compare import FakeMeasure, MakeCompare, add_level, add_levels, add_result, key, keys
 from w2s_panel import MemoryStore
+from w2s_window import wait
 
 import napari_w2s
 from napari_w2s._types import InputError, Level
@@ -29,24 +29,6 @@ from napari_w2s.gui.comparing import tiles as compare_tiles
 from napari_w2s.gui.comparing.canvas import CONTRAST_TEXT
 from napari_w2s.gui.comparing.snapshot import ViewState
 from napari_w2s.gui.comparing.widget import CompareWidget
-
-
-@pytest.fixture
-def make_compare(qapp: object, viewer: ViewerModel) -> Iterator[MakeCompare]:
-    """Make panels, and close them down in the end."""
-    panels: list[CompareWidget] = []
-
-    def make(measure: Any = None, **options: Any) -> CompareWidget:
-        given = {"store": MemoryStore(), **options}
-        panel = CompareWidget(given.pop("viewer", viewer), measure=measure or FakeMeasure(), **given)
-        panels.append(panel)
-        return panel
-
-    yield make
-    for panel in panels:
-        panel.close_down()
-        if isalive(panel):
-            panel.deleteLater()
 
 
 def titles(panel: CompareWidget) -> list[str]:
@@ -60,10 +42,6 @@ def is_idle(panel: CompareWidget) -> Callable[[], bool]:
 
 def is_measured(panel: CompareWidget) -> Callable[[], bool]:
     return lambda: panel.session.numbers is not None and not panel.session.busy
-
-
-def wait(qtbot: QtBot, condition: Callable[[], bool]) -> None:
-    qtbot.waitUntil(condition, timeout=30_000)
 
 
 def said(panel: CompareWidget) -> str:

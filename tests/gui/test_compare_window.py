@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +9,12 @@ from typing import Any
 import napari
 import numpy as np
 import pytest
-from napari._app_model import get_app_model
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QWidget
 from w2s_compare import FakeMeasure, add_levels, add_result, key, keys
 from w2s_panel import MemoryStore
+from w2s_window import NEEDS_OPENGL, MakeViewer, drag, is_gone, opened_from, sheets_of, wait
 
 from napari_w2s._types import Level
 from napari_w2s.app.comparing.comparison import Box
@@ -25,11 +22,8 @@ from napari_w2s.app.comparing.state import Area, Line, Map, View
 from napari_w2s.gui.comparing.snapshot import ViewState
 from napari_w2s.gui.comparing.widget import CompareWidget
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="napari's canvas needs OpenGL, which this platform lacks"
-)
+pytestmark = NEEDS_OPENGL
 
-MakeViewer = Callable[..., napari.Viewer]
 DOCK = "Compare (W2S)"
 
 
@@ -39,10 +33,6 @@ def docked(viewer: napari.Viewer, **options: Any) -> CompareWidget:
     return panel
 
 
-def wait(qtbot: QtBot, condition: Callable[[], bool]) -> None:
-    qtbot.waitUntil(condition, timeout=30_000)
-
-
 def is_idle(panel: CompareWidget) -> Callable[[], bool]:
     return lambda: not panel.busy
 
@@ -50,25 +40,6 @@ def is_idle(panel: CompareWidget) -> Callable[[], bool]:
 def canvas_of(viewer: napari.Viewer) -> QWidget:
     widget: QWidget = viewer.window._qt_viewer.canvas.native
     return widget
-
-
-def drag(qtbot: QtBot, canvas: QWidget, start: QPoint, stop: QPoint) -> None:
-    """Drag with the left button, slowly: vispy ignores moves in quick succession."""
-    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-    places = [start + (stop - start) * (step / 5) for step in range(6)]
-    events = [
-        (QEvent.Type.MouseMove, start, none, none),
-        (QEvent.Type.MouseButtonPress, start, left, left),
-        *((QEvent.Type.MouseMove, place, none, left) for place in places),
-        (QEvent.Type.MouseButtonRelease, stop, left, none),
-    ]
-    for kind, place, button, buttons in events:
-        where = QPointF(place)
-        event = QMouseEvent(
-            kind, where, QPointF(canvas.mapToGlobal(place)), button, buttons, Qt.KeyboardModifier.NoModifier
-        )
-        QCoreApplication.sendEvent(canvas, event)
-        qtbot.wait(15)
 
 
 def in_cell(viewer: napari.Viewer, index: int, share: tuple[float, float]) -> QPoint:
@@ -82,11 +53,7 @@ def in_cell(viewer: napari.Viewer, index: int, share: tuple[float, float]) -> QP
 @pytest.mark.parametrize("menu", ["napari/layers/visualize", "napari/plugins/napari-w2s"])
 def test_the_menus_open_the_same_dock(make_napari_viewer: MakeViewer, menu: str):
     viewer = make_napari_viewer()
-    app = get_app_model()
-    commands = [item.command.id for item in app.menus.get_menu(menu) if hasattr(item, "command")]
-    assert "napari-w2s.compare" in commands
-    app.commands.execute_command("napari-w2s.compare").result()
-    panel = viewer.window.dock_widgets[DOCK]
+    panel = opened_from(viewer, menu, "napari-w2s.compare", DOCK)
     assert isinstance(panel, CompareWidget)
     layers = add_levels(viewer)
     before = ViewState.take(viewer)
@@ -210,13 +177,7 @@ def test_closing_the_dock_frees_the_panel(make_napari_viewer: MakeViewer, qtbot:
     del panel
     viewer.window.remove_dock_widget(dock)
     del dock
-
-    def is_gone() -> bool:
-        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        gc.collect()
-        return alive() is None
-
-    wait(qtbot, is_gone)
+    wait(qtbot, is_gone(alive))
     assert list(viewer.layers) == layers
     assert not viewer.canvas.grid.enabled
 
@@ -252,12 +213,7 @@ def test_the_panel_is_narrow_and_takes_the_theme(make_napari_viewer: MakeViewer,
         inside = panel.area.widget()
         assert inside.minimumSizeHint().width() <= panel.area.viewport().width()
     assert panel.numbers.table.horizontalScrollBar().maximum() == 0
-    sheets = set()
-    for theme in ("dark", "light"):
-        viewer.theme = theme
-        qtbot.wait(50)
-        sheets.add(panel.bar.action.styleSheet())
-    assert len(sheets) == 2
+    assert len(sheets_of(panel.bar.action, viewer, qtbot)) == 2
 
 
 def test_everything_is_reached_by_tab(make_napari_viewer: MakeViewer, qtbot: QtBot):
@@ -281,6 +237,7 @@ def test_everything_is_reached_by_tab(make_napari_viewer: MakeViewer, qtbot: QtB
         panel.numbers.markdown,
         *panel.trust.buttons.values(),
         panel.curves.line,
+        panel.curves.band,
         panel.curves.normalised,
         panel.bar.figure,
         panel.bar.csv,

@@ -15,6 +15,7 @@ from npe2 import PluginManifest
 
 import napari_w2s
 from napari_w2s._types import Task
+from napari_w2s.app.comparing.state import CompareState
 from napari_w2s.app.settings import NON_FINITE_POLICIES, PRECISIONS
 from napari_w2s.app.state import PERSISTENT, RestoreState
 from napari_w2s.app.training import state as train_state
@@ -115,6 +116,16 @@ def test_settings_outlive_the_session(tmp_path: Path):
     get_plugin_settings().clear()  # As a new session would begin.
     again = RestoreState()
     again.recall(PluginStore("restore").load())
+    assert again == state
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_width_that_is_no_whole_number_outlives_the_session():
+    state = CompareState(width_um=0.25)
+    PluginStore("compare").save(state.persistent())
+    get_plugin_settings().clear()
+    again = CompareState()
+    again.recall(PluginStore("compare").load())
     assert again == state
 
 

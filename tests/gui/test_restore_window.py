@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -15,19 +13,16 @@ import pytest
 from napari._app_model import get_app_model
 from npe2 import PluginManager
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QScrollArea
 from w2s_panel import FakeRegistry, FakeRestore, MakePanel
+from w2s_window import NEEDS_OPENGL, MakeViewer, is_gone, opened_from, sheets_of, wait
 
 from napari_w2s.app.state import FinishReason
 from napari_w2s.gui.restore_widget import RestoreWidget
 from napari_w2s.metrics.reference import psnr
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="napari's canvas needs OpenGL, which this platform lacks"
-)
+pytestmark = NEEDS_OPENGL
 
-MakeViewer = Callable[..., napari.Viewer]
 DOCK = "Restore (W2S)"
 
 
@@ -50,11 +45,7 @@ def add(viewer: napari.Viewer, shape: tuple[int, ...] = (64, 64), **options: Any
 @pytest.mark.parametrize("menu", ["napari/layers/filter", "napari/plugins/napari-w2s"])
 def test_the_menus_open_the_same_dock(make_napari_viewer: MakeViewer, menu: str):
     viewer = make_napari_viewer()
-    app = get_app_model()
-    commands = [item.command.id for item in app.menus.get_menu(menu) if hasattr(item, "command")]
-    assert "napari-w2s.restore" in commands
-    app.commands.execute_command("napari-w2s.restore").result()
-    panel = viewer.window.dock_widgets[DOCK]
+    panel = opened_from(viewer, menu, "napari-w2s.restore", DOCK)
     assert isinstance(panel, RestoreWidget)
     assert panel.plan.model is not None
 
@@ -78,13 +69,7 @@ def test_closing_the_dock_frees_the_panel(make_napari_viewer: MakeViewer, make_p
     del panel
     viewer.window.remove_dock_widget(dock)
     del dock
-
-    def is_gone() -> bool:
-        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        gc.collect()
-        return alive() is None
-
-    qtbot.waitUntil(is_gone)
+    wait(qtbot, is_gone(alive))
 
 
 @pytest.mark.parametrize("shown", [False, True])
@@ -135,12 +120,7 @@ def test_the_panel_is_narrow_and_takes_the_theme(make_napari_viewer: MakeViewer,
     qtbot.waitUntil(lambda: 280 <= panel.width() <= 360)
     scroll = panel.findChild(QScrollArea)
     assert scroll.widget().minimumSizeHint().width() <= scroll.viewport().width()
-    sheets = set()
-    for theme in ("dark", "light"):
-        viewer.theme = theme
-        qtbot.wait(50)
-        sheets.add(panel.bar.action.styleSheet())
-    assert len(sheets) == 2
+    assert len(sheets_of(panel.bar.action, viewer, qtbot)) == 2
 
 
 def test_a_real_image_is_restored_with_the_authors_network(

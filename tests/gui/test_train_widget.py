@@ -15,12 +15,12 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from pytestqt.qtbot import QtBot
-from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, Qt
 from qtpy.QtGui import QFont, QFontMetrics
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
 from w2s_panel import FakeRegistry, MakePanel, MemoryStore, descriptor
 from w2s_train import FakeFit, w2s_known
+from w2s_window import close_all
 
 from napari_w2s._types import InputError, Level, OutputError, Task
 from napari_w2s.app.shared_models import SharedModels
@@ -103,10 +103,7 @@ def make_train(qapp: Any, viewer: ViewerModel, tmp_path: Path, monkeypatch: pyte
         return panel
 
     yield make
-    for panel in panels:
-        panel.close_down()
-        if isalive(panel):
-            panel.deleteLater()
+    close_all(panels)
 
 
 def begin(panel: TrainWidget, qtbot: QtBot) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +12,11 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.compat import isalive
-from qtpy.QtCore import QCoreApplication, QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton, QScrollArea, QWidget
 from w2s_panel import FakeRegistry, MemoryStore
 from w2s_train import FakeFit, w2s_known
+from w2s_window import NEEDS_OPENGL, MakeViewer, is_gone, wait
 
 from napari_w2s._types import Task
 from napari_w2s.app.shared_models import SharedModels
@@ -28,11 +27,8 @@ from napari_w2s.gui.restore_widget import RestoreWidget
 from napari_w2s.gui.training.widget import TrainWidget
 from napari_w2s.models.builtin import default_registry
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="napari's canvas needs OpenGL, which this platform lacks"
-)
+pytestmark = NEEDS_OPENGL
 
-MakeViewer = Callable[..., napari.Viewer]
 MakeTrain = Callable[..., TrainWidget]
 EDGE = 32
 
@@ -135,13 +131,7 @@ def test_closing_the_dock_frees_the_panel(make_napari_viewer: MakeViewer, qtbot:
     del panel
     viewer.window.remove_dock_widget(dock)
     del dock
-
-    def is_gone() -> bool:
-        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        gc.collect()
-        return alive() is None
-
-    qtbot.waitUntil(is_gone)
+    wait(qtbot, is_gone(alive))
 
 
 def test_the_panel_stays_narrow_and_the_window_its_size(

@@ -8,16 +8,10 @@ from typing import Annotated
 import typer
 
 from napari_w2s._types import InputError
-from napari_w2s.app.exchange.export import (
-    SUFFIXES,
-    ExchangeFormat,
-    check_exportable,
-    check_target,
-    export_bioimageio,
-    export_onnx,
-)
-from napari_w2s.app.exchange.extras import require
+from napari_w2s.app.exchange.export import SUFFIXES, ExchangeFormat
+from napari_w2s.app.exchange.named import export_named
 from napari_w2s.cli.console import Verbose, say
+from napari_w2s.cli.options import Weights
 from napari_w2s.cli.restore import complete_model
 
 EXAMPLES = """Examples:
@@ -55,10 +49,7 @@ def export(
             help="bioimageio: a package of the BioImage Model Zoo; onnx: a graph.",
         ),
     ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option("--weights", metavar="PATH", help="A checkpoint, or the authors' net_data folder."),
-    ] = None,
+    weights: Weights = None,
     intensity_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -81,7 +72,6 @@ def export(
 
     Needs an extra of this package to be installed: onnx, or bioimageio for a package of the Zoo.
     """
-    from napari_w2s.engine.frames import check_range
     from napari_w2s.models.builtin import default_registry
 
     kind = format_ or _KINDS.get(output.suffix.lower())
@@ -93,18 +83,16 @@ def export(
     names = registry.parse(model)
     if len(names) > 1:
         raise InputError(f"{model} is a chain. Export each of its models by itself: {' and '.join(names)}.")
-    # Before anything is loaded, and perhaps downloaded.
-    require("onnx", *(["bioimageio"] if kind is ExchangeFormat.BIOIMAGEIO else []))
-    check_exportable(registry.descriptor(names[0]))
-    check_target(output, kind, overwrite=overwrite)
-    if intensity_range is not None:
-        check_range(intensity_range)
-    loaded = registry.load(names[0], weights=weights)
-    if kind is ExchangeFormat.ONNX:
-        done = export_onnx(loaded, output, intensity_range=intensity_range, overwrite=overwrite, say=say)
-    else:
-        done = export_bioimageio(
-            loaded, output, intensity_range=intensity_range, authors=author or (), overwrite=overwrite, say=say
-        )
+    done = export_named(
+        registry,
+        names[0],
+        output,
+        kind,
+        weights=weights,
+        intensity_range=intensity_range,
+        authors=author or (),
+        overwrite=overwrite,
+        say=say,
+    )
     say(f"Checked: {done.agreement}.")
     typer.echo(done.path)

@@ -26,6 +26,7 @@ from napari_w2s.cli.console import (
     say,
     stop_on_signal,
 )
+from napari_w2s.cli.options import Weights
 
 EXAMPLES = """Examples:
 
@@ -99,10 +100,7 @@ def restore(
         str | None,
         typer.Option("--glob", metavar="PATTERN", help="Of folders, the files that match, e.g. '**/*.tif'."),
     ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option("--weights", metavar="PATH", help="A checkpoint, or the authors' net_data folder."),
-    ] = None,
+    weights: Weights = None,
     intensity_range: Annotated[
         tuple[float, float] | None,
         typer.Option(

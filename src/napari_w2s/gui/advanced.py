@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QLocale, Qt, Signal
+from qtpy.QtCore import QLocale, Signal
 from qtpy.QtGui import QDoubleValidator
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLineEdit, QSizePolicy, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QSizePolicy, QSpinBox, QWidget
 
 from napari_w2s.app.state import RestoreState
+from napari_w2s.gui.forms import new_form, show_checked, show_value
+from napari_w2s.gui.model_export import ExportRow
 from napari_w2s.gui.parts import fill_combo, narrow_combo
 from napari_w2s.gui.restore_weights import WeightsRow
 
@@ -23,7 +25,10 @@ _RANGES = (("auto", "Automatic"), ("values", "From – to"))
 
 
 class AdvancedSettings(QWidget):
-    """Weights, device, precision, tile, flips, range, what becomes of NaN. Emits (field of `RestoreState`, value)."""
+    """Weights, device, precision, tile, flips, range, what becomes of NaN. Emits (field of `RestoreState`, value).
+
+    Below them is the row that gives the model away.
+    """
 
     changed = Signal(str, object)
 
@@ -31,6 +36,7 @@ class AdvancedSettings(QWidget):
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.weights = WeightsRow()
+        self.export = ExportRow()
         self.device = narrow_combo(
             "Where to compute. Automatic takes a GPU that the model can use, else the processor: nothing is faster."
         )
@@ -67,10 +73,7 @@ class AdvancedSettings(QWidget):
         limits.setContentsMargins(0, 0, 0, 0)
         limits.addWidget(self.low)
         limits.addWidget(self.high)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form = new_form(self)
         form.addRow("Weights", self.weights)
         form.addRow("Device", self.device)
         form.addRow("Precision", self.precision)
@@ -79,6 +82,7 @@ class AdvancedSettings(QWidget):
         form.addRow("Range", self.range)
         form.addRow("", self._limits)
         form.addRow("NaN pixels", self.non_finite)
+        form.addRow(self.export)
         self._form = form
 
         self._devices: tuple[str, ...] = ("cpu",)
@@ -105,12 +109,8 @@ class AdvancedSettings(QWidget):
         fill_combo(self.device, [(d, "Automatic" if d == "auto" else d) for d in devices], state.device)
         fill_combo(self.precision, _PRECISIONS, state.precision)
         fill_combo(self.non_finite, _NON_FINITE, state.non_finite)
-        blocked = self.tile.blockSignals(True)
-        self.tile.setValue(state.tile or 0)
-        self.tile.blockSignals(blocked)
-        blocked = self.flips.blockSignals(True)
-        self.flips.setChecked(state.flips)
-        self.flips.blockSignals(blocked)
+        show_value(self.tile, state.tile or 0)
+        show_checked(self.flips, state.flips)
         if state.intensity_range is not None:
             fill_combo(self.range, _RANGES, "values")
             self.low.setText(f"{state.intensity_range[0]:g}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QWidget
 
 from napari_w2s.app.resolve import RestorePlan
+from napari_w2s.gui.dock_panel import new_column
+from napari_w2s.gui.forms import new_form, show_checked
 from napari_w2s.gui.parts import Note, fill_combo, narrow_combo
 
 
@@ -29,9 +31,7 @@ class ModelCard(QWidget):
         self.denoiser = narrow_combo("The model that runs first. The one that suits the noise is suggested.")
         self.text = Note()
 
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = new_form()
         form.addRow("Task", self.task)
         form.addRow("Model", self.model)
         self._first = QWidget()
@@ -39,9 +39,7 @@ class ModelCard(QWidget):
         first.setContentsMargins(0, 0, 0, 0)
         first.addWidget(self.denoise_first)
         first.addWidget(self.denoiser, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout = new_column(self)
         layout.addLayout(form)
         layout.addWidget(self._first)
         layout.addWidget(self.text)
@@ -58,9 +56,7 @@ class ModelCard(QWidget):
         fill_combo(self.model, [(m.name, m.text) for m in plan.models], plan.model)
         fill_combo(self.denoiser, [(m.name, m.text) for m in plan.denoisers], plan.denoiser)
         self._first.setVisible(plan.offers_denoiser)
-        blocked = self.denoise_first.blockSignals(True)
-        self.denoise_first.setChecked(plan.denoise_first)
-        self.denoise_first.blockSignals(blocked)
+        show_checked(self.denoise_first, plan.denoise_first)
         self.denoiser.setEnabled(plan.denoise_first)
         self.text.setText(plan.card)
         self.text.setVisible(bool(plan.card))

@@ -230,6 +230,7 @@ class ActionButton(QPushButton):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setObjectName("action")
         self._full = ""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         font = QFont(self.font())
@@ -240,6 +241,16 @@ class ActionButton(QPushButton):
         """Set what the button does."""
         self._full = text
         self._fit()
+
+    def paint_primary(self, background: str, hover: str) -> None:
+        """Set the button off, as the one of its panel that is pressed most, in a colour of the theme."""
+        sheet = (
+            f"#action {{ background-color: {background}; padding: 7px; }}"
+            f"#action:hover {{ background-color: {hover}; }}"
+            "#action:disabled { background-color: none; }"
+        )
+        if sheet != self.styleSheet():
+            self.setStyleSheet(sheet)
 
     def full_text(self) -> str:
         """Return what the button does, however it is broken into lines."""

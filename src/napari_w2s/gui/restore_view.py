@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_w2s.app.resolve import RestorePlan
 from napari_w2s.app.state import RestoreState
 from napari_w2s.gui.advanced import AdvancedSettings
+from napari_w2s.gui.dock_panel import DockPanel, new_column
 from napari_w2s.gui.model_card import ModelCard
 from napari_w2s.gui.parts import Fold, LayerList, Note, heading
 from napari_w2s.gui.run_bar import RunBar
 
-_WIDTH = 320
-_MINIMUM_WIDTH = 280
-_HEIGHT = 640
 
-
-class RestoreView(QWidget):
+class RestoreView(DockPanel):
     """The panel's parts. It shows what it is given and does nothing.
 
     Attributes
@@ -40,13 +36,8 @@ class RestoreView(QWidget):
         self.advanced = AdvancedSettings()
         self.fold = Fold("Advanced", self.advanced)
         self.bar = RunBar()
-        self.setMinimumWidth(_MINIMUM_WIDTH)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(inside)
         column.addWidget(heading("Layers"))
         column.addWidget(self.layers)
         column.addWidget(self.report)
@@ -55,21 +46,7 @@ class RestoreView(QWidget):
         column.addWidget(self.card)
         column.addWidget(self.fold)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(10, 6, 10, 8)
-        outside.setSpacing(8)
-        outside.addWidget(scroll, 1)
-        outside.addWidget(self.bar)
-
-    def sizeHint(self) -> QSize:
-        """Ask for a narrow column."""
-        return QSize(_WIDTH, _HEIGHT)
+        self.lay_out(inside, self.bar)
 
     def show_plan(self, plan: RestorePlan, state: RestoreState) -> None:
         """Show layers, models and settings."""

@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication, QKeyEvent
 
 from napari_w2s._types import Task, W2SError
+from napari_w2s.app.exchange.named import export_named
 from napari_w2s.app.resolve import Candidate, RestorePlan, resolve
 from napari_w2s.app.shared_models import SharedModels
 from napari_w2s.app.state import PERSISTENT, RestoreState, RunStatus
 from napari_w2s.app.suggest import describe_image
 from napari_w2s.app.training.use import how_made
 from napari_w2s.gui import bridge, defaults
+from napari_w2s.gui.model_export import AskFileFn, ExportFn, ModelExport, ask_for_file
 from napari_w2s.gui.parts import is_alive
 from napari_w2s.gui.restore_view import RestoreView
 from napari_w2s.gui.runner import Runner
@@ -49,12 +51,15 @@ class RestoreWidget(RestoreView):
         Lists the devices of this machine. Called in a thread.
     store : Store, optional
         Where settings outlive the session; napari's store of plugin settings by default.
+    export, ask_file : callable
+        Write a model, and ask where to; see `ExportFn` and `AskFileFn`.
 
     Attributes
     ----------
     state : RestoreState
         What the user wants; setting a field does what the user's own hand would do.
     runner : Runner
+    exports : ModelExport
     candidates : tuple of Candidate
         The image layers, and what is known of them.
     plan : RestorePlan
@@ -72,6 +77,8 @@ class RestoreWidget(RestoreView):
         describe: Callable[[Any], Any] = describe_image,
         devices: Callable[[], Sequence[str]] = defaults.devices,
         store: Store | None = None,
+        export: ExportFn = export_named,
+        ask_file: AskFileFn = ask_for_file,
     ) -> None:
         super().__init__()
         self._viewer = napari_viewer
@@ -90,6 +97,8 @@ class RestoreWidget(RestoreView):
             restore if restore is not None else defaults.restore,
             load if load is not None else partial(defaults.load, self._registry),
         )
+        self.exports = ModelExport(self._registry, export, ask_file)
+        self.advanced.export.follow(self.exports)
         self._device_job = Job(lambda _report, _stop: tuple(devices()), on_done=self._show_devices)
         self.candidates: tuple[Candidate, ...] = ()
         self.plan: RestorePlan
@@ -97,15 +106,15 @@ class RestoreWidget(RestoreView):
         self.state.layers = self._first_choice()
         self._connect()
         self._refresh()
-        self._paint()
+        self.paint_theme()
         self._device_job.start()
         # Not a method: it is called when this object is half gone. It waits for the threads, which may still be at it.
-        self.destroyed.connect(partial(_abandon, self.runner, self._watcher, self._device_job))
+        self.destroyed.connect(partial(_abandon, self.runner, self._watcher, self._device_job, self.exports))
 
     def close_down(self) -> None:
         """Stop all work, wait for it, and let go of the viewer. The panel is dead afterwards."""
         self.runner.close()
-        _abandon(self.runner, self._watcher, self._device_job)
+        _abandon(self.runner, self._watcher, self._device_job, self.exports)
         self._models.changed.disconnect(self._on_models)
         self._models.wanted.disconnect(self._on_wanted)
 
@@ -143,12 +152,6 @@ class RestoreWidget(RestoreView):
             self.runner.cancel()
         else:
             super().keyPressEvent(event)
-
-    def event(self, event: QEvent) -> bool:
-        """Close down when napari takes the panel out of its dock for good."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.close_down()
-        return bool(super().event(event))
 
     def _connect(self) -> None:
         # Bound methods throughout: Qt holds them weakly, but a lambda that knows `self` would keep the panel alive.
@@ -266,6 +269,7 @@ class RestoreWidget(RestoreView):
         status = self.runner.status
         self.show_plan(plan, self.state)
         self.bar.show_plan(plan, status, "" if self.command() else plan.missing or _NO_COMMAND)
+        self.exports.offer(plan.model, self.state, running=status.busy)
         self.bar.show_status(status, self._notice or plan.missing, time.monotonic())
         if not status.busy:
             self._watcher.look_at(plan.chosen)
@@ -274,21 +278,18 @@ class RestoreWidget(RestoreView):
         self.advanced.show_devices(devices)
         self.advanced.show_state(self.state)
 
-    def changeEvent(self, event: QEvent) -> None:
-        """Take over the colours of a new theme."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.StyleChange:
-            self._paint()
-
-    def _paint(self) -> None:
-        self.bar.paint_primary(*defaults.accent(self._viewer.theme))
+    def paint_theme(self) -> None:
+        """Take over the colours of the viewer's theme."""
+        self.bar.action.paint_primary(*defaults.accent(self._viewer.theme))
 
 
 _NO_COMMAND = "There is no file to name in a command: save the layer first, and open what you saved."
 
 
-def _abandon(runner: Runner, watcher: LayerWatcher, job: Job[Any], *_: Any) -> None:
+def _abandon(runner: Runner, watcher: LayerWatcher, job: Job[Any], exports: ModelExport, *_: Any) -> None:
     """Stop everything that goes on outside of the panel's own widgets."""
+    exports.changed.disconnect()
+    exports.abandon()
     job.abandon()
     watcher.close()
     runner.abandon()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_w2s.app.resolve import RestorePlan
 from napari_w2s.app.state import RunState, RunStatus, format_seconds
+from napari_w2s.gui.dock_panel import new_column
 from napari_w2s.gui.parts import ActionButton, Note
-
-_STEPS = 1000
+from napari_w2s.gui.run_progress import RunProgress
 
 
 class RunBar(QWidget):
@@ -26,9 +26,7 @@ class RunBar(QWidget):
         self.preview = QPushButton("Preview")
         self.command = QPushButton("Copy as command")
         self.action = ActionButton()
-        self.action.setObjectName("primary")
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(True)
+        self.progress = RunProgress()
         self.message = Note()
         self._busy = False
 
@@ -39,9 +37,7 @@ class RunBar(QWidget):
         buttons.setSpacing(6)
         buttons.addWidget(self.preview, 1)
         buttons.addWidget(self.command, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout = new_column(self)
         layout.addLayout(buttons)
         layout.addWidget(self.action)
         layout.addWidget(self.progress)
@@ -50,16 +46,6 @@ class RunBar(QWidget):
         self.preview.clicked.connect(self.preview_asked)
         self.command.clicked.connect(self.command_asked)
         self.action.clicked.connect(self._on_action)
-
-    def paint_primary(self, background: str, hover: str) -> None:
-        """Set the primary button off in a colour of the theme."""
-        sheet = (
-            f"#primary {{ background-color: {background}; padding: 7px; }}"
-            f"#primary:hover {{ background-color: {hover}; }}"
-            "#primary:disabled { background-color: none; }"
-        )
-        if sheet != self.action.styleSheet():
-            self.action.setStyleSheet(sheet)
 
     def show_plan(self, plan: RestorePlan, status: RunStatus, no_command: str) -> None:
         """Show what the buttons would do, or what they lack."""
@@ -78,15 +64,9 @@ class RunBar(QWidget):
     def show_status(self, status: RunStatus, notice: str, now: float) -> None:
         """Show how the work goes, or how it ended."""
         self.progress.setVisible(status.busy)
-        if status.fraction is None:
-            self.progress.setRange(0, 0)
-            self.progress.setFormat("")
-        else:
-            left = status.time_left(now)
-            time = f", {format_seconds(left)} left" if left is not None else ""
-            self.progress.setRange(0, _STEPS)
-            self.progress.setValue(round(status.fraction * _STEPS))
-            self.progress.setFormat(f"{100 * status.fraction:.0f} %{time}")
+        left = status.time_left(now)
+        time = f", {format_seconds(left)} left" if left is not None else ""
+        self.progress.show_share(status.fraction, f"{100 * (status.fraction or 0):.0f} %{time}")
         self.message.setText("\n".join(filter(None, (status.message, "" if status.busy else notice))))
 
     def _on_action(self) -> None:

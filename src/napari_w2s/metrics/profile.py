@@ -67,7 +67,8 @@ def line_profile(
     lines = max(1, int(np.ceil(width / pixel - 1e-9)))
     if count * lines > MAX_SAMPLES:
         raise InputError(
-            f"The line is {count:,} pixels long and {lines:,} wide: too much for a profile. Draw a shorter one."
+            f"The line is {count:,} pixels long and {lines:,} wide: too much for a profile. Draw a shorter one, or "
+            "make it narrower."
         )
     along = np.linspace(0.0, 1.0, max(count, 2))
     across = (np.arange(lines) - (lines - 1) / 2) * (width / lines)

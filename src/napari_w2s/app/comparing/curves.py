@@ -122,6 +122,11 @@ def profiles(
     return made
 
 
+def profile_unit(comparison: Comparison) -> str:
+    """Return the unit of distances along a line: ``"um"`` if any image knows its pixel size, else ``"pixel"``."""
+    return "um" if any(tile.image.units[-2:] == ("um", "um") for tile in comparison.tiles) else "pixel"
+
+
 def spectra(
     comparison: Comparison, *, shown: Mapping[str, Plane] | None = None, stop: StopFn | None = None
 ) -> list[Spectrum]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +12,7 @@ from psygnal import SignalGroupDescriptor
 
 from napari_w2s.app.comparing.comparison import Box, Contrast
 
-PERSISTENT = ("contrast", "columns", "threshold", "normalised")
+PERSISTENT = ("contrast", "columns", "threshold", "normalised", "width_um", "width_px")
 """Fields of `CompareState` that outlive a session. All others belong to images."""
 
 THRESHOLDS = ("1/7", "half-bit")
@@ -115,6 +116,8 @@ class CompareState:
         What profiles are of; None as long as there is none.
     normalised : bool
         Whether each profile has a range of its own.
+    width_um, width_px : float
+        Of the band that profiles are means over, where pixels have a size or have none; 0 is the line alone.
     frames : mapping of str to int
         How many of their first frames bursts are averaged over.
     """
@@ -135,6 +138,8 @@ class CompareState:
     map: Map = Map.NONE
     line: Line | None = None
     normalised: bool = False
+    width_um: float = 0.0
+    width_px: float = 0.0
     frames: Mapping[str, int] = field(default_factory=dict)
 
     def begin(self, layers: tuple[str, ...], reference: str | None) -> None:
@@ -156,13 +161,19 @@ class CompareState:
             return there[0], there[1]
         return (self.layers[0], self.layers[-1]) if len(self.layers) > 1 else None
 
-    def persistent(self) -> dict[str, bool | str]:
-        """Return what outlives a session as plain values: strings and booleans only."""
+    def width(self, unit: str) -> float:
+        """Return the width of the band of profiles, in ``"um"`` or ``"pixel"``."""
+        return self.width_um if unit == "um" else self.width_px
+
+    def persistent(self) -> dict[str, bool | float | str]:
+        """Return what outlives a session as plain values: strings, numbers and booleans only."""
         return {
             "contrast": str(self.contrast),
             "columns": str(self.columns),
             "threshold": self.threshold,
             "normalised": self.normalised,
+            "width_um": self.width_um,
+            "width_px": self.width_px,
         }
 
     def recall(self, values: Mapping[str, Any]) -> None:
@@ -175,3 +186,7 @@ class CompareState:
             self.threshold = str(values["threshold"])
         if isinstance(values.get("normalised"), bool):
             self.normalised = values["normalised"]
+        for name in ("width_um", "width_px"):
+            value = values.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+                setattr(self, name, float(value))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_w2s.app.comparing.plan import ComparePlan
 from napari_w2s.gui.comparing.session import Session
+from napari_w2s.gui.dock_panel import new_column
 from napari_w2s.gui.parts import ActionButton, Note
 
 _LEAVE = "Leave the comparison"
@@ -31,7 +32,6 @@ class CompareBar(QWidget):
         self.json = QPushButton("JSON …")
         self.json.setToolTip("Save which images are compared, and how, as a small file that Open … opens again.")
         self.action = ActionButton()
-        self.action.setObjectName("primary")
         self._active = False
         self.exports = QWidget()
         row = QHBoxLayout(self.exports)
@@ -40,9 +40,7 @@ class CompareBar(QWidget):
         for button in (self.figure, self.csv, self.json):
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             row.addWidget(button, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(self)
         column.addWidget(self.message)
         column.addWidget(self.exports)
         column.addWidget(self.action)
@@ -50,16 +48,6 @@ class CompareBar(QWidget):
         self.csv.clicked.connect(self.csv_asked)
         self.json.clicked.connect(self.json_asked)
         self.action.clicked.connect(self._on_action)
-
-    def paint_primary(self, background: str, hover: str) -> None:
-        """Set the primary button off in a colour of the theme."""
-        sheet = (
-            f"#primary {{ background-color: {background}; padding: 7px; }}"
-            f"#primary:hover {{ background-color: {hover}; }}"
-            "#primary:disabled { background-color: none; }"
-        )
-        if sheet != self.action.styleSheet():
-            self.action.setStyleSheet(sheet)
 
     def show_plan(self, plan: ComparePlan, notice: str, session: Session) -> None:
         """Show what the buttons would do, or what they lack."""

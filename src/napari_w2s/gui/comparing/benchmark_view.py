@@ -15,12 +15,12 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_w2s.app.field_benchmark import COLUMNS, Choice, Line
 from napari_w2s.app.resolve import LayerRow
+from napari_w2s.gui.dock_panel import new_column
 from napari_w2s.gui.parts import ActionButton, LayerList, Note, fill_combo, narrow_combo
 
 SHOWN, ALL = "shown", "all"
@@ -59,9 +59,7 @@ class BenchmarkView(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.action, 1)
         row.addWidget(self.report)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(self)
         above: tuple[QWidget, ...] = (self.scope, self.fields, self.pipelines, self.other)
         below: tuple[QWidget, ...] = (self.progress, self.table, self.message)
         for part in above:

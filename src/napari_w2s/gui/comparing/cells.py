@@ -146,12 +146,12 @@ class Cells:
         grid.enabled = self._only is None
 
     def take_away(self, layers: Iterable[Layer]) -> None:
-        """Remove those of these layers that are still there."""
+        """Remove those of these layers that are still there, whatever happens to one of them."""
         there = [layer for layer in layers if any(layer is other for other in self._viewer.layers)]
         if there:
-            with self.batch():
-                for layer in there:
-                    self._viewer.layers.remove(layer)
+            with self.batch(), ExitStack() as last_first:
+                for layer in reversed(there):
+                    last_first.callback(self._viewer.layers.remove, layer)
 
     def _exchange(self, key: str, change: Callable[[], object]) -> None:
         before = self.shown(key)

@@ -61,8 +61,7 @@ class Choice:
         self.look()
 
     def look(self) -> None:
-        """See what the viewer holds."""
-        self._soon.stop()
+        """See what the viewer holds. Nobody is told."""
         self._candidates = candidates(self._viewer)
         self.images = images_of(self._candidates)
         if not self._ticked and not self.is_comparing:

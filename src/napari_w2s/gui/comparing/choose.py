@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_w2s.app.comparing.plan import ComparePlan
+from napari_w2s.gui.dock_panel import new_column
+from napari_w2s.gui.forms import new_form
 from napari_w2s.gui.parts import LayerList, fill_combo, narrow_combo
 
 _NO_REFERENCE = ""
@@ -40,14 +42,9 @@ class ChooseView(QWidget):
         for button in (self.levels, self.last, self.open):
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             buttons.addWidget(button, 2 if button is self.open else 3)
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form = new_form()
         form.addRow("Reference", self.reference)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(self)
         column.addLayout(buttons)
         column.addWidget(self.layers)
         column.addLayout(form)

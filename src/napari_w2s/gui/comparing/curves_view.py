@@ -9,6 +9,7 @@ from qtpy.QtCore import QLocale, Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QSizePolicy,
     QSlider,
@@ -23,7 +24,9 @@ from napari_w2s.app.comparing.numbers import Numbers
 from napari_w2s.app.comparing.state import CompareState
 from napari_w2s.app.comparing.worth import worth_text
 from napari_w2s.app.figure_scale import bar_label
+from napari_w2s.gui.comparing.band import BandBox
 from napari_w2s.gui.comparing.plot import Curve, PlotView
+from napari_w2s.gui.forms import show_checked
 from napari_w2s.gui.parts import Note, fill_combo, narrow_combo
 
 _UNITS = {"um": "µm", "pixel": "px"}
@@ -52,6 +55,9 @@ class CurvesView(QTabWidget):
         self.line.setToolTip(_HINT)
         self.normalised = QCheckBox("Each from 0 to 1")
         self.normalised.setToolTip("Give each curve a range of its own: SIM and widefield share no intensity scale.")
+        self.band = BandBox()
+        width = QLabel("Width")
+        width.setBuddy(self.band)
         self.profile = PlotView("Line profile")
         self.profile_note = Note()
         self.spectrum = PlotView("Power spectrum", log=(False, True))
@@ -63,12 +69,14 @@ class CurvesView(QTabWidget):
         buttons = QHBoxLayout(row)
         buttons.setContentsMargins(0, 0, 0, 0)
         buttons.addWidget(self.line, 1)
-        buttons.addWidget(self.normalised, 2)
-        self.addTab(_page(row, self.profile, self.profile_note), "Profile")
+        buttons.addWidget(width)
+        buttons.addWidget(self.band, 1)
+        self.addTab(_page(row, self.normalised, self.profile, self.profile_note), "Profile")
         self.addTab(_page(self.spectrum, self.spectrum_note), "Spectrum")
         self.addTab(_page(self.burst, self.worth, self.worth_note), "Averaging")
         self.line.toggled.connect(self.line_asked)
         self.normalised.toggled.connect(self._on_normalised)
+        self.band.entered.connect(self.changed)
         self.burst.asked.connect(self.frames_asked)
         self.currentChanged.connect(self._on_tab)
         self._fit()
@@ -83,12 +91,11 @@ class CurvesView(QTabWidget):
         for plot in (self.profile, self.spectrum, self.worth):
             plot.paint(theme)
 
-    def show_state(self, state: CompareState) -> None:
-        """Show what is chosen."""
-        for box, checked in ((self.line, state.line is not None), (self.normalised, state.normalised)):
-            blocked = box.blockSignals(True)
-            box.setChecked(checked)
-            box.blockSignals(blocked)
+    def show_state(self, state: CompareState, unit: str) -> None:
+        """Show what is chosen; a width in ``"um"`` or ``"pixel"``."""
+        self.band.show_state(state, unit)
+        show_checked(self.line, state.line is not None)
+        show_checked(self.normalised, state.normalised)
         if state.line is None:
             self.profile.show_curves((), "", "")
         self.profile.setVisible(state.line is not None)

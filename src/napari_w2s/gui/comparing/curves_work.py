@@ -42,10 +42,10 @@ class CurveWork:
         """True while something is worked out."""
         return self._profile_job.busy or self._spectrum_job.busy
 
-    def profile(self, comparison: Comparison, line: Line, *, normalised: bool) -> None:
-        """Read all tiles along a line."""
+    def profile(self, comparison: Comparison, line: Line, *, width: float, normalised: bool) -> None:
+        """Read all tiles along a line, as means over a band of a width in world units."""
         self._profile_job.ask(
-            lambda _, stop: _profiles(comparison, line, normalised, stop),
+            lambda _, stop: _profiles(comparison, line, width, normalised, stop),
             in_passing=True,
         )
 
@@ -81,9 +81,9 @@ class CurveWork:
         self.measured.emit()
 
 
-def _profiles(comparison: Comparison, line: Line, normalised: bool, stop: StopFn) -> list[Profile]:
+def _profiles(comparison: Comparison, line: Line, width: float, normalised: bool, stop: StopFn) -> list[Profile]:
     there, shown = _readable(comparison, stop)
-    return profiles(there, line.start, line.end, normalised=normalised, shown=shown, stop=stop)
+    return profiles(there, line.start, line.end, width=width, normalised=normalised, shown=shown, stop=stop)
 
 
 def _spectra(comparison: Comparison, stop: StopFn) -> list[Spectrum]:

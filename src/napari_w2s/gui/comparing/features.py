@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_w2s.app.comparing.comparison import Box, Comparison
+from napari_w2s.app.comparing.curves import profile_unit
 from napari_w2s.app.comparing.plan import bursts_of
 from napari_w2s.app.comparing.state import Area, Columns, CompareState, Line, Map, View
 from napari_w2s.app.comparing.trust import flip_spread
@@ -97,6 +98,7 @@ class Features:
         """
         state, session = self._state, self._session
         if name == "layers":
+            self._choice.look()
             session.show(self._choice.compared())
         elif name == "reference":
             session.change(reference=self._choice.reference())
@@ -119,7 +121,7 @@ class Features:
                 self._profile()
         elif name in ("map", "subject"):
             self._show_map()
-        elif name == "normalised":
+        elif name in ("normalised", "width_um", "width_px"):
             self._profile()
         elif name == "frames":
             self._average()
@@ -217,16 +219,20 @@ class Features:
     def _profile(self) -> None:
         comparison, line = self._session.comparison, self._state.line
         if comparison is not None and line is not None:
-            self.curves.profile(comparison, line, normalised=self._state.normalised)
+            width = self._state.width(profile_unit(comparison))
+            self.curves.profile(comparison, line, width=width, normalised=self._state.normalised)
 
     def _measure(self) -> None:
         if self._session.comparison is not None:
             self.curves.measure(self._session.comparison)
 
     def _average(self, *, anew: bool = True) -> None:
-        grid = self._session.grid
+        if not self._state.frames:
+            return
+        self._choice.look()  # A burst may have got other pixels, and be none any more.
+        grid, bursts = self._session.grid, {key for key, *_ in self.known_bursts()}
         for key, frames in self._state.frames.items():
-            if key in self._choice.images and key in grid.keys and (anew or key not in grid.repainted):
+            if key in bursts and key in grid.keys and (anew or key not in grid.repainted):
                 self.bursts.average(self._choice.images, key, frames)
 
     def _on_divider(self, share: float) -> None:

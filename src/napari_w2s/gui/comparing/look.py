@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QSizePolicy, QSlider, QWidget
+from qtpy.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from napari_w2s.app.comparing.comparison import Comparison, Contrast
 from napari_w2s.app.comparing.state import CompareState, View
+from napari_w2s.gui.forms import new_form, show_value
 from napari_w2s.gui.parts import fill_combo, narrow_combo
 
 BLINK_KEY = "B"
@@ -54,10 +55,7 @@ class LookView(QWidget):
             (self.contrast, "Contrast"),
         ):
             box.setAccessibleName(name)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form = new_form(self)
         form.addRow("Contrast", self.contrast)
         form.addRow("View", self.view)
         form.addRow("First", self.left)
@@ -81,9 +79,7 @@ class LookView(QWidget):
         fill_combo(self.contrast, known, str(shown))
         fill_combo(self.left, tiles, pair[0] if pair else None)
         fill_combo(self.right, tiles, pair[1] if pair else None)
-        blocked = self.divider.blockSignals(True)
-        self.divider.setValue(round(state.divider * _STEPS))
-        self.divider.blockSignals(blocked)
+        show_value(self.divider, round(state.divider * _STEPS))
         self._form.setRowVisible(self.left, paired)
         self._form.setRowVisible(self.right, paired)
         self._form.setRowVisible(self.divider, paired and state.view is View.CURTAIN)

@@ -6,13 +6,14 @@ from collections.abc import Collection
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from napari_w2s.app.comparing.numbers import Numbers
 from napari_w2s.app.comparing.state import THRESHOLDS, Area, Columns, CompareState
 from napari_w2s.app.comparing.table import table, to_csv, to_markdown
 from napari_w2s.app.comparing.worth_text import worth_sentences
 from napari_w2s.gui.comparing.number_table import NumberTable, definition_html
+from napari_w2s.gui.dock_panel import new_column
 from napari_w2s.gui.parts import Note, fill_combo, narrow_combo
 
 _AREAS = ((Area.WHOLE, "Whole image"), (Area.BOX, "Box"))
@@ -88,9 +89,7 @@ class NumbersView(QWidget):
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             buttons.addWidget(button, 1)
         buttons.addWidget(self.help)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(self)
         column.addLayout(choice)
         column.addWidget(self.threshold)
         for widget in (self.table, self.caption, self.worth):

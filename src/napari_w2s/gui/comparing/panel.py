@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
+from napari_w2s.app.comparing.curves import profile_unit
 from napari_w2s.app.comparing.plan import results_of
 from napari_w2s.app.comparing.state import CompareState
 from napari_w2s.gui.comparing.bar import CompareBar
@@ -16,14 +16,11 @@ from napari_w2s.gui.comparing.look import LookView
 from napari_w2s.gui.comparing.numbers_view import NumbersView
 from napari_w2s.gui.comparing.session import Session
 from napari_w2s.gui.comparing.trust_view import TrustView
+from napari_w2s.gui.dock_panel import DockPanel, new_column
 from napari_w2s.gui.parts import Fold, heading
 
-_WIDTH = 320
-_MINIMUM_WIDTH = 280
-_HEIGHT = 640
 
-
-class ComparePanel(QWidget):
+class ComparePanel(DockPanel):
     """The panel's parts. It shows what it is given and does nothing.
 
     Attributes
@@ -53,13 +50,8 @@ class ComparePanel(QWidget):
         self.numbers = NumbersView()
         self.benchmark = BenchmarkSection()
         self.bar = CompareBar()
-        self.setMinimumWidth(_MINIMUM_WIDTH)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.compared = QWidget()
-        self._sections = QVBoxLayout(self.compared)
-        self._sections.setContentsMargins(0, 0, 0, 0)
-        self._sections.setSpacing(6)
+        self._sections = new_column(self.compared)
         self._sections.addWidget(self.look)
         self.trust = TrustView()
         self.curves = CurvesView()
@@ -67,28 +59,12 @@ class ComparePanel(QWidget):
         self.add_section("Trust", self.trust)
         self.add_section("Plots", self.curves)
         inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(inside)
         column.addWidget(self.images)
         column.addWidget(self.compared)
         column.addWidget(Fold("Benchmark", self.benchmark))
         column.addStretch(1)
-        self.area = scroll = QScrollArea()
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(10, 6, 10, 8)
-        outside.setSpacing(8)
-        outside.addWidget(scroll, 1)
-        outside.addWidget(self.bar)
-
-    def sizeHint(self) -> QSize:
-        """Ask for a narrow column."""
-        return QSize(_WIDTH, _HEIGHT)
+        self.area = self.lay_out(inside, self.bar)
 
     def show_compared(self, state: CompareState, session: Session, features: Features) -> None:
         """Show what is compared, and how; nothing of it while nothing is."""
@@ -100,7 +76,7 @@ class ComparePanel(QWidget):
         self.numbers.show_state(state)
         results = [tile.key for tile in results_of(comparison)]
         self.numbers.show_numbers(session.numbers, results, busy=session.numbers is None and session.busy)
-        self.curves.show_state(state)
+        self.curves.show_state(state, profile_unit(comparison))
         self.curves.show_worth(session.numbers)
         self.curves.burst.show_bursts(features.known_bursts(), state.frames)
         self.show_features(state, session, features)

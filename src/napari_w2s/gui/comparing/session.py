@@ -13,9 +13,11 @@ from napari_w2s._types import W2SError
 from napari_w2s.app.comparing.comparison import Comparison, Tile
 from napari_w2s.app.comparing.numbers import METRICS, OPTIONAL, Numbers, measure
 from napari_w2s.app.comparing.planes import Plane
+from napari_w2s.app.comparing.select import title_of
 from napari_w2s.app.comparing.title import contrast_note, fit_titles, numbers_of
 from napari_w2s.data.image import Image
 from napari_w2s.gui import bridge
+from napari_w2s.gui.comparing.canvas import cell_width
 from napari_w2s.gui.comparing.drawing import Look, knows_its_place, work_out_look
 from napari_w2s.gui.comparing.images import image_of, position_of
 from napari_w2s.gui.comparing.newest import Newest
@@ -229,7 +231,7 @@ class Session:
         titles = {tile.key: tile.title for tile in comparison.tiles}
         parts = {key: () if key in self._prefaces else numbers_of(self.numbers, key) for key in titles}
         titles |= {key: f"{words}: {titles[key]}" for key, words in self._prefaces.items() if key in titles}
-        width = self.grid.cell_width()
+        width = cell_width(self._viewer)
         fitted = fit_titles(titles, parts, width)
         for key, text in fitted.texts.items():
             self.grid.title(key, text, fitted.size)
@@ -260,7 +262,9 @@ class Session:
         except W2SError as error:
             self.told.emit(str(error))
             return
-        self._replace(Tile(key=key, image=image, title=self.comparison.tile(key).title))
+        before = self.comparison.tile(key)
+        given = before.title != title_of(before.image)
+        self._replace(Tile(key=key, image=image, title=before.title if given else title_of(image)))
 
     def _on_gone(self, key: str) -> None:
         if self.comparison is None:

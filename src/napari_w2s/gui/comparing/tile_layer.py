@@ -55,6 +55,19 @@ def pixels_of(source: ImageLayer) -> Any:
     return [levels[i] for i in range(len(levels))] if source.multiscale else levels
 
 
+def follow_frame(tile: ImageLayer, source: ImageLayer) -> None:
+    """Put a tile where its source lies."""
+    for name in FRAME:
+        setattr(tile, name, getattr(source, name))
+
+
+def place_tile(tile: ImageLayer, scale: tuple[float, float], origin: tuple[float, float], unit: str) -> None:
+    """Put a tile somewhere else along y and x."""
+    tile.units = (*tile.units[:-2], unit, unit)
+    tile.scale = (*tile.scale[:-2], *scale)
+    tile.translate = (*tile.translate[:-2], *origin)
+
+
 class SourceWatch:
     """Keeps an eye on the pixels and the place of layers.
 

@@ -16,10 +16,11 @@ from qtpy.QtCore import QTimer
 
 from napari_w2s._types import InputError
 from napari_w2s.gui import bridge
-from napari_w2s.gui.comparing.canvas import cell_width, fit, same_view, title_layer
+from napari_w2s.gui.comparing.canvas import fit, same_view, title_layer
 from napari_w2s.gui.comparing.cells import Cells
+from napari_w2s.gui.comparing.hidden import hide_all, let_go
 from napari_w2s.gui.comparing.snapshot import ViewState
-from napari_w2s.gui.comparing.tile_layer import FRAME, SourceWatch, make_tile, pixels_of
+from napari_w2s.gui.comparing.tile_layer import SourceWatch, follow_frame, make_tile, pixels_of, place_tile
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -92,10 +93,6 @@ class TileGrid:
         """Return what lies on the tiles in their cells, by the tiles' keys."""
         return self._cells.companions()
 
-    def cell_width(self) -> float:
-        """Return the width of a cell in pixels of the canvas."""
-        return cell_width(self._viewer)
-
     def show(self, titles: Mapping[str, str]) -> None:
         """Show tiles of these image layers, and nothing else. The images come first: `title` writes the titles.
 
@@ -144,13 +141,12 @@ class TileGrid:
     def title(self, key: str, text: str, size: int | None = None) -> None:
         """Name a tile, in letters of so many points."""
         layer = self.layer(key)
-        if layer is None:
-            return
-        name = self._free_name(text, layer)
-        if layer.name != name:
-            layer.name = name
-        if size is not None:
-            title_layer(layer, size=size)
+        if layer is not None:
+            name = self._free_name(text, layer)
+            if layer.name != name:
+                layer.name = name
+            if size is not None:
+                title_layer(layer, size=size)
 
     def limit(self, key: str, limits: tuple[float, float]) -> None:
         """Set the display range of a tile."""
@@ -163,9 +159,7 @@ class TileGrid:
         """Put a tile where its image lies among the others, if it does not know that itself."""
         layer = self.tile(key)
         if layer is not None:
-            layer.units = (*layer.units[:-2], unit, unit)
-            layer.scale = (*layer.scale[:-2], *scale)
-            layer.translate = (*layer.translate[:-2], *origin)
+            place_tile(layer, scale, origin, unit)
 
     def repaint(self, key: str, pixels: npt.NDArray[Any] | None) -> None:
         """Show other pixels, (H, W), in a tile than those of its source; None shows these again."""
@@ -210,8 +204,7 @@ class TileGrid:
         dims = self._viewer.dims
         dims.ndisplay = 2
         dims.order = tuple(range(dims.ndim))
-        for layer in self._viewer.layers:
-            layer.visible = False
+        hide_all(self._viewer)
         self._viewer.layers.selection = set()
 
     def _free_name(self, text: str, layer: Layer) -> str:
@@ -245,6 +238,7 @@ class TileGrid:
         events.reordered.disconnect(self._on_list)
         for source in self._sources.values():
             self._watch.leave(source)
+        let_go(self._viewer)
 
     def _drop(self, key: str) -> None:
         self._watch.leave(self._sources.pop(key))
@@ -278,10 +272,16 @@ class TileGrid:
     def _on_data(self, source: ImageLayer) -> None:
         key = bridge.layer_id(source)
         tile = self.tile(key)
-        if tile is not None:
-            if key not in self._repainted:
-                tile.data = pixels_of(source)
-            self.source_changed.emit(key)
+        if tile is None:
+            return
+        if key in self._repainted:
+            if source.ndim == tile.ndim:
+                self.repaint(key, None)  # There is no axis left that its pixels were a mean along.
+        elif source.ndim == tile.ndim:
+            tile.data = pixels_of(source)
+        else:
+            self._cells.exchange(key, make_tile(source))
+        self.source_changed.emit(key)
 
     def _on_refresh(self, source: ImageLayer) -> None:
         tile = self.tile(bridge.layer_id(source))
@@ -291,8 +291,8 @@ class TileGrid:
     def _on_place(self, source: ImageLayer) -> None:
         key = bridge.layer_id(source)
         tile = self.tile(key)
-        if tile is not None:
+        # While the number of axes changes, the pixels come later, and bring their place.
+        if tile is not None and (key in self._repainted or source.ndim == tile.ndim):
             if key not in self._repainted:
-                for name in FRAME:
-                    setattr(tile, name, getattr(source, name))
+                follow_frame(tile, source)
             self.source_changed.emit(key)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from napari_w2s.app.comparing.comparison import Comparison
 from napari_w2s.app.comparing.plan import results_of
 from napari_w2s.app.comparing.state import CompareState, Map
 from napari_w2s.gui.comparing.maps import NAMES, Maps
+from napari_w2s.gui.dock_panel import new_column
 from napari_w2s.gui.parts import Note, fill_combo, narrow_combo
 
 _TIPS = {
@@ -48,9 +49,7 @@ class TrustView(QWidget):
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.sentence = Note()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(self)
         column.addWidget(self.subject)
         column.addLayout(grid)
         column.addWidget(self.progress)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 
 from napari_w2s._types import W2SError
@@ -83,7 +83,7 @@ class CompareWidget(ComparePanel):
         self._connect()
         self.benchmark.follow(self.choice, partial(position_of, napari_viewer))
         self._refresh()
-        self._paint()
+        self.paint_theme()
         # Not a method: it is called when this object is half gone.
         parts = self.choice, self.features, self.session, self.exporter, self._keys
         self.destroyed.connect(partial(_abandon, *parts))
@@ -128,18 +128,6 @@ class CompareWidget(ComparePanel):
             self.features.blink()
         else:
             super().keyPressEvent(event)
-
-    def event(self, event: QEvent) -> bool:
-        """Close down when napari takes the panel out of its dock for good."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.close_down()
-        return bool(super().event(event))
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Take over the colours of a new theme."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.StyleChange:
-            self._paint()
 
     def _connect(self) -> None:
         # Bound methods throughout: Qt holds them weakly, but a lambda that knows `self` would keep the panel alive.
@@ -279,8 +267,9 @@ class CompareWidget(ComparePanel):
         if is_alive(self):
             self.show_features(self.state, self.session, self.features)
 
-    def _paint(self) -> None:
-        self.bar.paint_primary(*defaults.accent(self._viewer.theme))
+    def paint_theme(self) -> None:
+        """Take over the colours of the viewer's theme."""
+        self.bar.action.paint_primary(*defaults.accent(self._viewer.theme))
         self.curves.paint(self._viewer.theme)
 
 

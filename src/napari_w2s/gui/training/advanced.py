@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_w2s._types import Level
 from napari_w2s.app.training.plan import TrainPlan
 from napari_w2s.app.training.state import TrainState, format_levels
+from napari_w2s.gui.forms import new_form, show_checked, show_value
 from napari_w2s.gui.parts import fill_combo, narrow_combo
 from napari_w2s.gui.training.number import NumberEdit
 from napari_w2s.gui.training.parts import LineEdit
@@ -90,10 +90,7 @@ class TrainAdvanced(QWidget):
         where.setSpacing(4)
         where.addWidget(self.folder, 1)
         where.addWidget(self.choose)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form = new_form(self)
         form.addRow("Patch", self.patch)
         form.addRow("Batch", self.batch)
         form.addRow("Rate", self.rate)
@@ -119,17 +116,13 @@ class TrainAdvanced(QWidget):
             (self.batch, state.batch),
             (self.share, state.validation_percent),
         ):
-            blocked = box.blockSignals(True)
-            box.setValue(value)
-            box.blockSignals(blocked)
+            show_value(box, value)
         self.rate.show_text(f"{state.learning_rate:g}" if state.learning_rate else "")
         fill_combo(self.loss, _LOSSES, state.loss)
         devices = dict.fromkeys(("auto", *self._devices, state.device))
         fill_combo(self.device, [(d, _AUTO if d == "auto" else d) for d in devices], state.device)
         self.folder.show_text(state.folder)
-        blocked = self.test_fovs.blockSignals(True)
-        self.test_fovs.setChecked(state.allow_test_fovs)
-        self.test_fovs.blockSignals(blocked)
+        show_checked(self.test_fovs, state.allow_test_fovs)
         self._form.setRowVisible(self._levels, bool(plan.levels))
         for level, weight in self.levels.items():
             weight.show_text(f"{plan.levels.get(level, 0.0):g}")

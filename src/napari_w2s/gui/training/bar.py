@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_w2s.app.training.plan import TrainPlan
 from napari_w2s.app.training.status import TrainPhase, TrainStatus
+from napari_w2s.gui.dock_panel import new_column
 from napari_w2s.gui.parts import ActionButton, Note
+from napari_w2s.gui.run_progress import RunProgress
 from napari_w2s.gui.training.parts import WarningStrip
-
-_STEPS = 1000
 
 
 class TrainBar(QWidget):
@@ -25,11 +25,9 @@ class TrainBar(QWidget):
         super().__init__()
         self.warning = WarningStrip()
         self.action = ActionButton()
-        self.action.setObjectName("primary")
         self.pause = QPushButton("Pause")
         self.stop = QPushButton("Stop and keep")
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(True)
+        self.progress = RunProgress()
         self.message = Note()
         self._phase = TrainPhase.IDLE
 
@@ -37,9 +35,7 @@ class TrainBar(QWidget):
         buttons.setSpacing(6)
         buttons.addWidget(self.pause, 1)
         buttons.addWidget(self.stop, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout = new_column(self)
         layout.addWidget(self.warning)
         layout.addWidget(self.action)
         layout.addLayout(buttons)
@@ -52,13 +48,7 @@ class TrainBar(QWidget):
 
     def paint(self, background: str, hover: str, warning: str) -> None:
         """Set the primary button off in a colour of the theme, and warnings in another."""
-        sheet = (
-            f"#primary {{ background-color: {background}; padding: 7px; }}"
-            f"#primary:hover {{ background-color: {hover}; }}"
-            "#primary:disabled { background-color: none; }"
-        )
-        if sheet != self.action.styleSheet():
-            self.action.setStyleSheet(sheet)
+        self.action.paint_primary(background, hover)
         self.warning.paint(warning)
 
     def show_run(self, plan: TrainPlan, status: TrainStatus, notice: str) -> None:
@@ -89,13 +79,7 @@ class TrainBar(QWidget):
 
     def _show_progress(self, status: TrainStatus) -> None:
         self.progress.setVisible(status.busy and status.phase is not TrainPhase.ASKING)
-        if status.fraction is None:
-            self.progress.setRange(0, 0)
-            self.progress.setFormat("")
-        else:
-            self.progress.setRange(0, _STEPS)
-            self.progress.setValue(round(status.fraction * _STEPS))
-            self.progress.setFormat(status.pace)
+        self.progress.show_share(status.fraction, status.pace)
 
     def _on_action(self) -> None:
         (self.go_on_asked if self._phase is TrainPhase.ASKING else self.train_asked).emit()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_w2s._types import Task
 from napari_w2s.app.training.plan import TrainPlan, parse_network
+from napari_w2s.gui.dock_panel import new_column
+from napari_w2s.gui.forms import new_form
 from napari_w2s.gui.parts import Note, fill_combo, narrow_combo
 
 
@@ -27,18 +29,14 @@ class OptionsView(QWidget):
         self.time = narrow_combo(
             "How long to train. A quick look shows whether it works; you can stop at any time and keep the best so far."
         )
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = new_form()
         form.addRow("Task", self.task)
         form.addRow("", self.note)
         form.addRow("Network", self.network)
         form.addRow("", self.about)
         form.addRow("Time", self.time)
         self._form = form
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout = new_column(self)
         layout.addLayout(form)
         self._explanation, self._time_explanation = self.network.toolTip(), self.time.toolTip()
         self.task.activated.connect(self._on_task)

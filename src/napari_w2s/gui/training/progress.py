@@ -6,6 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from napari_w2s.app.training.status import Curves, TrainStatus
+from napari_w2s.gui.forms import show_checked
 from napari_w2s.gui.parts import Note
 from napari_w2s.gui.training.curves import CurvesView
 
@@ -44,9 +45,7 @@ class ProgressView(QWidget):
     def show_run(self, status: TrainStatus, *, preview: bool, layers: bool) -> None:
         """Show what is best so far, and whether the preview is on and there."""
         self.best.setText(status.best_text or "No validation yet.")
-        blocked = self.preview.blockSignals(True)
-        self.preview.setChecked(preview)
-        self.preview.blockSignals(blocked)
+        show_checked(self.preview, preview)
         self.fit.setEnabled(layers)
         self.curves.setVisible(bool(status.steps))
 

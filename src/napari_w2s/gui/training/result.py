@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QPushButton, QSizePolicy, QWidget
 
+from napari_w2s.gui.dock_panel import new_column
+from napari_w2s.gui.forms import new_form
 from napari_w2s.gui.parts import Note
 
 
@@ -21,16 +23,15 @@ class ResultView(QWidget):
         self.name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.problem = Note()
         self.use = QPushButton("Use it")
-        self.use.setToolTip("Put the model among yours, and select it in the Restore panel.")
+        self.use.setToolTip(
+            "Put the model among yours, and select it in the Restore panel. There, under Advanced, it can be exported "
+            "for other programs."
+        )
         self.card = Note()
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = new_form()
         form.addRow("Name", self.name)
         self._form = form
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout = new_column(self)
         layout.addLayout(form)
         layout.addWidget(self.problem)
         layout.addWidget(self.use)

@@ -6,18 +6,18 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QRadioButton,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_w2s.app.training.plan import TrainPlan
 from napari_w2s.app.training.state import Learn
 from napari_w2s.data.protocol import CHANNELS
+from napari_w2s.gui.dock_panel import new_column
+from napari_w2s.gui.forms import new_form, show_checked
 from napari_w2s.gui.parts import LayerList, Note, fill_combo, narrow_combo
 from napari_w2s.gui.training.parts import LineEdit
 
@@ -54,9 +54,7 @@ class SourceView(QWidget):
             Learn.IMAGES: self.images,
         }
         self.report = Note()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(self)
         column.addLayout(grid)
         for page in self._pages.values():
             column.addWidget(page)
@@ -89,12 +87,8 @@ class _Page(QWidget):
 
     def __init__(self, words: str = "") -> None:
         super().__init__()
-        self.column = QVBoxLayout(self)
-        self.column.setContentsMargins(0, 0, 0, 0)
-        self.column.setSpacing(6)
-        self.form = QFormLayout()
-        self.form.setContentsMargins(0, 0, 0, 0)
-        self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.column = new_column(self)
+        self.form = new_form()
         if words:
             note = Note()
             note.setText(words)
@@ -140,9 +134,7 @@ class FolderPage(_Page):
         self.fovs.show_text(plan.fovs)
         self.fovs.setPlaceholderText(plan.fovs_offered)
         for number, box in zip(CHANNELS, self.channels, strict=True):
-            blocked = box.blockSignals(True)
-            box.setChecked(number in plan.channels)
-            box.blockSignals(blocked)
+            show_checked(box, number in plan.channels)
 
     def _on_root(self, text: str) -> None:
         self.changed.emit("root", text)

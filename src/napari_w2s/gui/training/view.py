@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_w2s.app.training.plan import TrainPlan
 from napari_w2s.app.training.state import TrainState
+from napari_w2s.gui.dock_panel import DockPanel, new_column
 from napari_w2s.gui.parts import Fold, heading
 from napari_w2s.gui.training.advanced import TrainAdvanced
 from napari_w2s.gui.training.bar import TrainBar
@@ -15,12 +15,8 @@ from napari_w2s.gui.training.progress import ProgressView
 from napari_w2s.gui.training.result import ResultView
 from napari_w2s.gui.training.sources import SourceView
 
-_WIDTH = 320
-_MINIMUM_WIDTH = 280
-_HEIGHT = 640
 
-
-class TrainView(QWidget):
+class TrainView(DockPanel):
     """The panel's parts. It shows what it is given and does nothing.
 
     Attributes
@@ -46,13 +42,8 @@ class TrainView(QWidget):
         self.progress = ProgressView()
         self.result = ResultView()
         self.bar = TrainBar()
-        self.setMinimumWidth(_MINIMUM_WIDTH)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.choices = QWidget()
-        chosen = QVBoxLayout(self.choices)
-        chosen.setContentsMargins(0, 0, 0, 0)
-        chosen.setSpacing(6)
+        chosen = new_column(self.choices)
         chosen.addWidget(heading("Learn from"))
         chosen.addWidget(self.source)
         chosen.addSpacing(4)
@@ -61,29 +52,13 @@ class TrainView(QWidget):
         chosen.addWidget(self.advanced_fold)
         self.set_up = Fold("Set-up", self.choices)
         inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column = new_column(inside)
         column.addWidget(self.set_up)
         column.addWidget(self.progress)
         column.addWidget(self.result)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(10, 6, 10, 8)
-        outside.setSpacing(8)
-        outside.addWidget(scroll, 1)
-        outside.addWidget(self.bar)
+        self.lay_out(inside, self.bar)
         self.set_up.set_open(is_open=True)
-
-    def sizeHint(self) -> QSize:
-        """Ask for a narrow column."""
-        return QSize(_WIDTH, _HEIGHT)
 
     def show_plan(self, plan: TrainPlan, state: TrainState, *, busy: bool) -> None:
         """Show what is chosen; while a training goes on nothing can be chosen anew."""

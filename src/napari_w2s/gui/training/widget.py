@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 
 from napari_w2s._types import W2SError
@@ -106,7 +106,7 @@ class TrainWidget(TrainView):
         self._find_weights()
         self._refresh()
         self._show_run(self.runner.status)
-        self._paint()
+        self.paint_theme()
         self._scout.list_devices()
         self._scout.look_at(self.state.root)
         # Not a method: it is called when this object is half gone. It waits for the threads, which may still be at it.
@@ -143,18 +143,6 @@ class TrainWidget(TrainView):
             self._guard.may_close()
         else:
             super().keyPressEvent(event)
-
-    def event(self, event: QEvent) -> bool:
-        """Close down when napari takes the panel out of its dock for good."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.close_down()
-        return bool(super().event(event))
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Take over the colours of a new theme."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.StyleChange:
-            self._paint()
 
     def _connect(self) -> None:
         # Bound methods throughout: Qt holds them weakly, but a lambda that knows `self` would keep the panel alive.
@@ -281,7 +269,8 @@ class TrainWidget(TrainView):
     def _estimate(self, choice: TrainChoice) -> float | None:
         return self._pace.seconds(choice, self._scout.devices)
 
-    def _paint(self) -> None:
+    def paint_theme(self) -> None:
+        """Take over the colours of the viewer's theme."""
         theme = self._viewer.theme
         self.bar.paint(*defaults.accent(theme), defaults.warning(theme))
         self.progress.curves.paint(palette(theme))
