@@ -1,9 +1,9 @@
 """Put a trained network into the package as its default model.
 
 ``python scripts/pack_default_model.py RUN/best.safetensors W2S_ROOT --scores scores.json`` takes the weights of a run
-of the recipe ``w2s-unet-finish``, which goes on from one of ``w2s-unet``, stores them as float16 with a card that says
-how they were made and what ``python -m benchmarks.default_model --json scores.json`` measured, and pins their hash in
-``models/builtin.py``.
+of the recipe ``w2s-unet-match``, or a mean of such weights, stores them as float16 with a card that says how they were
+made and what ``python -m benchmarks.default_model --json scores.json`` measured, and pins their hash in
+``models/builtin.py``. The recipes say in their comments which goes on from which.
 
 There it also puts how bright a finished SIM-like frame is made. The SIM images of the 8-bit release are each scaled to
 their own maximum, so their gain and mean go with a power of the extent of what is restored; the powers are fitted on
@@ -35,7 +35,11 @@ from napari_w2s.training.shipped import find_recipe
 PACKAGE = Path(builtin.__file__).parents[1]
 LEARNED = range(1, 47)
 LEVEL = "avg4"
-RECIPES = ("w2s-unet", "w2s-unet-finish")
+RECIPES = ("w2s-unet", "w2s-unet-finish", "w2s-unet-redraw", "w2s-unet-match")
+NOTE = (
+    "Weights were averaged twice: those of w2s-unet-finish and w2s-unet-redraw before w2s-unet-match, and in the end "
+    "those that w2s-unet-match went on from with those of two runs of it. The comments of the recipes tell more."
+)
 SYSTEMS = {"w2s-denoise": "w2s-denoise", "authors' D_N": "dncnn-avgN", "w2s-jdsr": "w2s-jdsr"}
 
 
@@ -99,6 +103,7 @@ def main() -> None:
         training={
             "config": configs[-1].model_dump(mode="json"),
             "step": configs[-1].steps,
+            "note": NOTE,
             "before": [{"config": one.model_dump(mode="json"), "step": one.steps} for one in configs[:-1]],
         },
     )

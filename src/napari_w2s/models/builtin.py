@@ -22,9 +22,9 @@ _OWN_LICENCE = "BSD-3-Clause"
 _OWN_ORIGIN = "https://arxiv.org/abs/2003.05961"
 
 _UNET_FILE = "models/weights/w2s-unet.safetensors"
-_UNET_SHA256 = "bdb9bb2c8203264a7e53bd51e301b4a93718ac70a2fa271606618cb2c311af1c"
+_UNET_SHA256 = "c555e9dfb4e2c53ff97f697b35338de591979919e91bbf7cf89971946c077868"
 
-_UNET_STRETCH = Stretch(gain=0.935, gain_power=-0.6877, level=0.068, level_power=-0.4021, least=0.3013, most=3.0547)
+_UNET_STRETCH = Stretch(gain=0.9476, gain_power=-0.7156, level=0.0679, level_power=-0.3874, least=0.28, most=3.0267)
 """Of its answers on W2S fields 001-046: see `scripts/pack_default_model.py`."""
 
 _DNCNN = {
