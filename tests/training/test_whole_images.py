@@ -193,6 +193,13 @@ class TestRun:
         assert not any("matched" in note for note in parts.notes)
         assert parts.metrics == pytest.approx(whole.metrics, abs=1e-3)
 
+    def test_what_a_killed_run_left_half_written_is_removed(self, tmp_path: Path, recipe: TrainingConfig) -> None:
+        run(tmp_path / "run", recipe, wish=w2s_training.stop_after(4))
+        left = tmp_path / "run" / f".{MATCHES}.0.tmp"
+        left.write_text("[")
+        run(tmp_path / "run", recipe, resume=True)
+        assert not left.exists()
+
     def test_measures_anew_what_was_damaged(self, tmp_path: Path, recipe: TrainingConfig) -> None:
         run(tmp_path / "run", recipe, wish=w2s_training.stop_after(4))
         (tmp_path / "run" / MATCHES).write_text("[")

@@ -17,7 +17,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from napari_w2s._types import InputError
 from napari_w2s.training.config import TrainingConfig, make_config
-from napari_w2s.training.run import BEST, LAST, Best, Run
+from napari_w2s.training.run import BEST, LAST, MATCHES, RECIPE, Best, Run
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def check_same(config: TrainingConfig, before: TrainingConfig, folder: Path) -> 
 
 def sweep(folder: Path) -> None:
     """Remove what a run that was killed left half-written."""
-    for name in (LAST, BEST):
+    for name in (LAST, BEST, RECIPE, MATCHES):
         for left in folder.glob(f".{name}.*.tmp"):
             _discard(left)
 

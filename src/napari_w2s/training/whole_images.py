@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def read_matches(path: Path, maker: PatchMaker) -> Matches | None:
 
 def write_matches(matches: Matches, path: Path) -> None:
     """Write what was measured, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         temporary.write_text(json.dumps([{name: astuple(fit) for name, fit in fits.items()} for fits in matches]))
         os.replace(temporary, path)
