@@ -14,7 +14,6 @@ from napari_w2s._types import InputError
 from napari_w2s.training.cache import FrameCache
 from napari_w2s.training.config import Source
 from napari_w2s.training.fields import Field
-from napari_w2s.training.pairs import Box
 from napari_w2s.training.patches import PatchMaker, Sample
 from napari_w2s.training.renoise import CAMERAS, NoiseLine, draw_noisy, fit_noise
 from napari_w2s.training.standardise import Frames
@@ -121,7 +120,7 @@ def test_a_share_is_drawn_and_validation_and_the_clean_image_never() -> None:
 def test_whole_numbers_stay_whole_and_in_range() -> None:
     noisy = np.random.default_rng(0).poisson(ramp(high=300)).clip(0, 255).astype(np.uint8)
     one = Field("small", "small", {"avg1": noisy}, denoised=ramp(high=255).astype(np.uint8))
-    drawn = Frames(FrameCache()).redrawn(one, "avg1", Box(0, 0, EDGE, EDGE), "scmos", np.random.default_rng(0))
+    drawn = Frames(FrameCache()).redrawn(one, "avg1", one.denoised, "scmos", np.random.default_rng(0))
     assert np.array_equal(drawn, np.rint(drawn))
     assert drawn.min() >= 0
     assert drawn.max() <= 255
@@ -144,8 +143,7 @@ def test_drawn_noise_resembles_that_of_real_images(level: str) -> None:
     frames = Frames(FrameCache())
     for one in gather_w2s(root, config).fields:
         real = frames.cache.read(one.inputs[level]).astype(np.float64)
-        box = Box(0, 0, *real.shape)
-        drawn = frames.redrawn(one, level, box, "emccd", np.random.default_rng(0))
+        drawn = frames.redrawn(one, level, frames.cache.read(one.denoised), "emccd", np.random.default_rng(0))
         clean = frames.as_bright(one, one.inputs[level], frames.cache.read(one.denoised))
         assert drawn.mean() == pytest.approx(real.mean(), rel=0.01)
         assert (drawn - clean).std() == pytest.approx((real - clean).std(), rel=0.03)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -89,6 +89,12 @@ class Augmentation(Frozen):
     camera : {"scmos", "emccd"}
         How that noise is spread: as photons are, or as an electron-multiplying camera's is (W2S is of such a one),
         which has as large a variance but is more lopsided.
+    turn : float
+        Share of these patches that are also turned by any angle: more views of few fields. Noise is drawn after the
+        turn, so that interpolation does not smooth it.
+    zoom : float
+        Standard deviation of the logarithm of the random factor by which turned patches are magnified. The point
+        spread function is magnified with them.
     """
 
     flips: bool = True
@@ -98,6 +104,16 @@ class Augmentation(Frozen):
     empty: Annotated[float, Field(ge=0, le=1)] = 0.0
     renoise: Annotated[float, Field(ge=0, le=1)] = 0.0
     camera: Literal["scmos", "emccd"] = "scmos"
+    turn: Annotated[float, Field(ge=0, le=1)] = 0.0
+    zoom: Annotated[float, Field(ge=0, le=0.25)] = 0.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.turn and not self.renoise:
+            raise ValueError("augmentation.turn turns patches whose noise is drawn anew: set augmentation.renoise too")
+        if self.zoom and not self.turn:
+            raise ValueError("augmentation.zoom magnifies turned patches: set augmentation.turn too")
+        return self
 
 
 class Loss(Frozen):

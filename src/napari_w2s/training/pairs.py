@@ -48,6 +48,13 @@ class Box:
             slice(zoom * self.left, zoom * (self.left + self.width)),
         )
 
+    def widened(self, edge: int, shape: tuple[int, ...]) -> Box | None:
+        """Return a square of the same middle, moved into an image of that shape; None if it is too large for it."""
+        if edge > min(shape):
+            return None
+        top, left = self.top + (self.height - edge) // 2, self.left + (self.width - edge) // 2
+        return Box(min(max(top, 0), shape[0] - edge), min(max(left, 0), shape[1] - edge), edge, edge)
+
 
 @dataclass(frozen=True, slots=True)
 class Pixels:

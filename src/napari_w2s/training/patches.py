@@ -15,6 +15,7 @@ from napari_w2s.training.fields import SIM_SCALE, Field, size
 from napari_w2s.training.pairs import Box, Cutter, Pixels
 from napari_w2s.training.sampling import Choices, Corners
 from napari_w2s.training.standardise import Frames, draw_scale, nothing_but_noise, sim_on_scale
+from napari_w2s.training.turning import draw_turn
 from napari_w2s.training.whole_images import Match, Matches
 
 Sample = dict[str, npt.NDArray[np.float32]]
@@ -81,12 +82,7 @@ class PatchMaker:
         if empty:
             pixels = nothing_but_noise(self._frames, one, level, edge, self.config.outputs, rng)
         else:
-            box = Box(top, left, edge, edge)
-            pixels = self._cutter.train(one, level, box, rng)
-            if self._is_redrawn(one, level, rng):
-                pixels = replace(
-                    pixels, noisy=self._frames.redrawn(one, level, box, self.config.augmentation.camera, rng)
-                )
+            pixels = self._cut(one, level, Box(top, left, edge, edge), rng)
         sample = self._sample(one, level, pixels, rng)
         if self.matches is not None and not empty:
             _match(sample, self.matches[place][level])
@@ -98,6 +94,25 @@ class PatchMaker:
         check_size(one, LEAST_EDGE)
         top, left = (one.shape[0] - height) // 2, (one.shape[1] - width) // 2
         return self._sample(one, level, self._cutter.judge(one, level, Box(top, left, height, width)), None)
+
+    def _cut(self, one: Field, level: str, box: Box, rng: np.random.Generator) -> Pixels:
+        augmentation = self.config.augmentation
+        if not self._is_redrawn(one, level, rng):
+            return self._cutter.train(one, level, box, rng)
+        turn = draw_turn(augmentation.zoom, rng) if augmentation.turn and rng.random() < augmentation.turn else None
+        wide = None if turn is None else box.widened(turn.around(box.height), one.shape)
+        if turn is None or wide is None:
+            clean = self.cache.part(one.denoised, *box.of())
+            pixels = self._cutter.train(one, level, box, rng)
+        else:
+            clean = turn.seen(self.cache.part(one.denoised, *wide.of()), box.height)
+            pixels = self._cutter.train(one, level, wide, rng)
+            targets = {
+                name: turn.seen(target, box.height * target.shape[0] // wide.height)
+                for name, target in pixels.targets.items()
+            }
+            pixels = replace(pixels, targets=targets)
+        return replace(pixels, noisy=self._frames.redrawn(one, level, clean, augmentation.camera, rng))
 
     def _is_empty(self, rng: np.random.Generator) -> bool:
         share = self.config.augmentation.empty

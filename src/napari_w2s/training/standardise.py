@@ -14,7 +14,7 @@ from napari_w2s.training.cache import ByIdentity, FrameCache
 from napari_w2s.training.config import TrainingConfig
 from napari_w2s.training.fields import SIM_SCALE, Field
 from napari_w2s.training.lazy_images import AnyArray
-from napari_w2s.training.pairs import Box, Pixels
+from napari_w2s.training.pairs import Pixels
 from napari_w2s.training.renoise import NoiseLine, draw_noisy, fit_noise
 
 Float = npt.NDArray[np.float32]
@@ -93,7 +93,7 @@ class Frames:
         slope, shift = self._drifts.get(fit, noisy, one.clean)
         return np.float32(slope), np.float32(shift)
 
-    def redrawn(self, one: Field, level: str, box: Box, camera: str, rng: np.random.Generator) -> AnyArray:
+    def redrawn(self, one: Field, level: str, clean: AnyArray, camera: str, rng: np.random.Generator) -> AnyArray:
         """Return a part of a noisy image with other noise of the same strength, in the image's intensities.
 
         Parameters
@@ -101,7 +101,8 @@ class Frames:
         one : Field
             One with a clean image.
         level : str
-        box : Box
+        clean : numpy.ndarray
+            The part of the clean image, in the clean image's intensities.
         camera : str
             A name in `napari_w2s.training.renoise.CAMERAS`.
         rng : numpy.random.Generator
@@ -109,12 +110,11 @@ class Frames:
         image = one.inputs[level]
 
         def fit() -> NoiseLine:
-            clean = self.as_bright(one, image, self.cache.read(one.denoised))
-            return fit_noise(self.cache.read(image).astype(np.float64), clean)
+            whole = self.as_bright(one, image, self.cache.read(one.denoised))
+            return fit_noise(self.cache.read(image).astype(np.float64), whole)
 
         noise = self._noises.get(fit, image, one.denoised)
-        clean = self.as_bright(one, image, self.cache.part(one.denoised, *box.of()))
-        noisy = draw_noisy(clean, noise, camera, rng)
+        noisy = draw_noisy(self.as_bright(one, image, clean), noise, camera, rng)
         if np.dtype(image.dtype).kind in "iu":
             limits = np.iinfo(image.dtype)
             noisy = np.clip(np.rint(noisy), limits.min, limits.max)
