@@ -88,6 +88,15 @@ format: $(VENV)/.lint ## Put the code into shape
 bench: $(VENV)/.bench ## Measure the engine against its alternatives and write the table to docs/
 	$(DISPLAYED) $(BIN)/python -m benchmarks
 
+.PHONY: tables
+tables: $(VENV)/.bench ## Measure on real images (W2S_ROOT) and write the tables of quality to docs/
+	$(BIN)/python -m benchmarks.empty_field
+	$(BIN)/python -m benchmarks.trust_shares "$(W2S_ROOT)"
+	$(BIN)/python -m benchmarks.frc_with_reference "$(W2S_ROOT)"
+	$(BIN)/python -m benchmarks.exchange "$(W2S_ROOT)"
+	$(BIN)/python -m benchmarks.precision "$(W2S_ROOT)"
+	$(BIN)/python -m benchmarks.classical_denoisers "$(W2S_ROOT)" --docs docs/denoisers-table.md
+
 .PHONY: report
 report: $(VENV)/.bench ## Measure the models on held-out W2S fields (W2S_ROOT) and write the page of results to docs/
 	$(BIN)/python scripts/benchmark_report.py $(REPORT)

@@ -1,1 +1,5 @@
-"""Speed and memory, measured as ratios within one run. ``python -m benchmarks`` writes docs/performance.md."""
+"""What the documentation's figures are made by.
+
+``python -m benchmarks`` measures speed and memory as ratios within one run; other modules measure quality, most of them
+on real images, and say in their docstrings how they are run.
+"""

@@ -28,7 +28,7 @@ _FIELDS, _FEW = 10, 2
 """Enough that a worker that ends first does not wait for long, beside all."""
 _ROUNDS = 2
 _PIPELINES = ("w2s-denoise", "w2s-jdsr")
-"""Networks are bound by arithmetic; EPLL is bound by memory, which cores share, and so is SSIM."""
+"""Networks are bound by arithmetic; EPLL is bound by memory, which cores share."""
 
 _MIB = 1024
 

@@ -4,17 +4,24 @@
 electrons, at several numbers of events, and prints how far the estimated mean squared error is from the true one, in
 percent of the noise's mean square: for weights that were set (0.5, 0.8 and 1) and for those that PURE-LET finds, whose
 error it must take for less, as they follow from the same frame.
+
+``python -m benchmarks.pure_let_risk W2S_ROOT`` prints instead how large a count is found to be on avg1 of FOVs 047-056
+(three channels each), as a share of the variance's slope.
 """
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from imageio.v3 import imread
 
+from napari_w2s._types import Level
 from napari_w2s.data.simulate import simulate_fov
 from napari_w2s.models.classical.pure_let import LetFit, PureLet
 from napari_w2s.models.classical.pure_let_risk import border, risk_estimate
@@ -23,6 +30,7 @@ NOISE = ((0.02, 0.02), (0.05, 0.1), (0.2, 0.05), (0.2, 0.005), (1.0, 0.05))
 """Slope of the variance and read noise, over the range of the clean image."""
 CHANNELS = (0, 1, 2)
 SEEDS = (0, 1)
+FOVS = range(47, 57)
 SIZE = 256
 SET = np.tile((0.5, 0.8, 1.0), (4, 3, 1))
 
@@ -67,7 +75,29 @@ def errors(clean: Image, frame: Image) -> tuple[float, float, float]:
     return found.noise.count / max(found.noise.gain, 1e-12), apart(chosen), apart(found)
 
 
+def count_sizes(root: Path) -> None:
+    """Print how large a count is on real images, over the slope of the variance."""
+    network, sizes = PureLet(), []
+    for fov in FOVS:
+        for channel in CHANNELS:
+            found = network.frame_context(imread(root / "data/train" / Level.AVG1 / f"{fov:03d}_{channel}.png"))
+            if found is not None:
+                sizes.append(found.noise.count / found.noise.gain)
+    print(f"count / slope of {len(sizes)} images: {min(sizes):.2f} to {max(sizes):.2f}")
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root", type=Path, nargs="?", help="folder with data/train: measure its images")
+    root = parser.parse_args().root
+    if root is None:
+        errors_of_risk()
+    else:
+        count_sizes(root)
+
+
+def errors_of_risk() -> None:
+    """Print the table of simulated frames."""
     print("| camera | slope | read noise | count / slope | weights set: mean, largest | weights found: mean, largest |")
     print("|---|---:|---:|---:|---:|---:|")
     for gain, read in NOISE:

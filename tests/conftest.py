@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from w2s_workers import MODELS, processes
 
 
 @pytest.fixture(autouse=True)
 def _no_trained_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test see, or add to, the models that whoever runs it has trained."""
-    monkeypatch.setenv("NAPARI_W2S_MODELS", str(tmp_path_factory.getbasetemp() / "models" / uuid4().hex))
+    monkeypatch.setenv(MODELS, str(tmp_path_factory.getbasetemp() / "models" / uuid4().hex))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small trained model, ``mine``."""
+    from w2s_trained import save_small
+
+    return save_small(tmp_path_factory.mktemp("models")).parent
+
+
+@pytest.fixture
+def own_models(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process find the small model."""
+    monkeypatch.setenv(MODELS, str(models))
+
+
+@pytest.fixture(scope="module")
+def workers(models: Path) -> Iterator[Any]:
+    """Two worker processes that find the small model."""
+    pytest.importorskip("distributed")
+    with processes(2, models) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

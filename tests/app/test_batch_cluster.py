@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 from w2s_trained import save_small
+from w2s_workers import ON_WORKERS, pids
 
 from napari_w2s._types import Cancelled, InputError, OutputError, Progress, WeightsError
 from napari_w2s.app.batch import BatchCallbacks, BatchResult, run_batch
@@ -28,35 +28,11 @@ from napari_w2s.engine.cluster import ClusterLost
 
 distributed = pytest.importorskip("distributed")
 
-pytestmark = [
-    pytest.mark.timeout(600),
-    pytest.mark.usefixtures("own_models"),
-    # Sockets of a process that was killed are closed by the garbage collector.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-]
+pytestmark = [*ON_WORKERS, pytest.mark.usefixtures("own_models")]
 
 SETTINGS = RestoreSettings(models=("mine", "bicubic"), tile=16)
 SLOW = (512, 512)
 """Size of an image that takes some seconds in small tiles."""
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small(tmp_path_factory.mktemp("models")).parent
-
-
-@pytest.fixture(scope="module")
-def workers(models: Path) -> Iterator[Any]:
-    """Two worker processes joined over TCP."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", env={"NAPARI_W2S_MODELS": str(models)}
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-def own_models(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAPARI_W2S_MODELS", str(models))
 
 
 def write(path: Path, shape: tuple[int, ...] = (40, 36), seed: int = 0) -> Path:
@@ -75,10 +51,6 @@ def outcomes(result: BatchResult) -> list[Outcome]:
 
 def files_in(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-
-
-def pids(running: Any) -> list[int]:
-    return [nanny.process.pid for nanny in running.workers.values()]
 
 
 def content(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
@@ -159,9 +131,9 @@ def test_killed_workers_cost_what_they_were_doing_which_is_tried_again(tmp_path:
     before = pids(workers)
     killed: list[int] = []
     jobs[0].output.parent.mkdir()
-    half = jobs[0].output.with_name(f".{jobs[0].output.name}.0123abcd.part")
+    half = jobs[0].output.with_name(f".{jobs[0].output.name}.0123abcd.tmp")
     half.touch()  # what a worker that is killed while it writes leaves
-    other = half.with_name(".another.ome.tif.0123abcd.part")
+    other = half.with_name(".another.ome.tif.0123abcd.tmp")
     other.touch()
 
     def kill(index: int, _progress: Progress) -> None:

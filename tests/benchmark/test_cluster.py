@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from w2s_benchmark import benchmark, make_tree
-from w2s_trained import save_small
+from w2s_workers import ON_WORKERS, pids
 
 from napari_w2s._types import Cancelled, InputError
 from napari_w2s.benchmark import cluster as cluster_module
@@ -24,39 +24,11 @@ from napari_w2s.engine.cluster import ClusterLost, connect, default_workers
 
 distributed = pytest.importorskip("distributed")
 
-pytestmark = [
-    pytest.mark.timeout(600),
-    # Sockets of a process that was killed are closed by the garbage collector.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-]
+pytestmark = [*ON_WORKERS, pytest.mark.usefixtures("own_models")]
 
 PIPELINES = ("mine", "mine+bicubic", "bicubic")
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small(tmp_path_factory.mktemp("models")).parent
-
-
-@pytest.fixture(scope="module")
-def workers(models: Path) -> Iterator[Any]:
-    """Two worker processes joined over TCP."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", env={"NAPARI_W2S_MODELS": str(models)}
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-def own_models(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAPARI_W2S_MODELS", str(models))
-
-
-def pids(running: Any) -> list[int]:
-    return [nanny.process.pid for nanny in running.workers.values()]
-
-
-@pytest.mark.usefixtures("own_models")
 def test_two_workers_make_the_table_that_one_makes(tmp_path: Path, workers: Any) -> None:
     root = make_tree(tmp_path / "w2s")
     config = benchmark(root, *PIPELINES, levels=["avg1", "avg4"])
@@ -75,7 +47,6 @@ def test_two_workers_make_the_table_that_one_makes(tmp_path: Path, workers: Any)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.usefixtures("own_models")
 def test_a_killed_worker_costs_only_what_it_was_doing(tmp_path: Path, workers: Any) -> None:
     root = make_tree(tmp_path / "w2s", fovs=range(1, 6))
     config = benchmark(root, *PIPELINES, levels=["avg1", "avg4"])
@@ -94,7 +65,6 @@ def test_a_killed_worker_costs_only_what_it_was_doing(tmp_path: Path, workers: A
     assert (tmp_path / "killed" / "rows.csv").read_bytes() == (tmp_path / "whole" / "rows.csv").read_bytes()
 
 
-@pytest.mark.usefixtures("own_models")
 def test_errors_come_back_as_rows(tmp_path: Path, workers: Any) -> None:
     root = make_tree(tmp_path / "w2s", fovs=(1, 2))
     damaged = root / "data/train/avg1/002_0.png"
@@ -105,7 +75,6 @@ def test_errors_come_back_as_rows(tmp_path: Path, workers: Any) -> None:
     assert all("002_0.png cannot be read as a PNG image" in row.error for row in result.failed)
 
 
-@pytest.mark.usefixtures("own_models")
 def test_only_a_few_images_are_under_way(tmp_path: Path, workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_tree(tmp_path / "w2s", fovs=range(1, 7), channels=(0, 1))
     config = benchmark(root, "noisy", "bicubic", levels=["avg1"])
@@ -129,7 +98,6 @@ def test_only_a_few_images_are_under_way(tmp_path: Path, workers: Any, monkeypat
     assert max(most) == 4
 
 
-@pytest.mark.usefixtures("own_models")
 def test_a_stop_ends_the_work(tmp_path: Path, workers: Any) -> None:
     root = make_tree(tmp_path / "w2s", fovs=range(1, 6))
     config = benchmark(root, *PIPELINES, levels=["avg1"])
@@ -147,7 +115,6 @@ def test_a_stop_ends_the_work(tmp_path: Path, workers: Any) -> None:
     assert 0 < rest.measured < 15
 
 
-@pytest.mark.usefixtures("own_models")
 def test_a_scheduler_that_goes_away_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,7 +144,6 @@ def test_a_scheduler_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: p
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("own_models")
 def test_workers_may_come_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = benchmark(make_tree(tmp_path / "w2s"), "noisy", levels=["avg1"])
     with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as running:
@@ -199,12 +165,31 @@ def test_without_the_package_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch
         pass
 
 
-@pytest.mark.usefixtures("own_models")
 def test_a_local_cluster_is_started_and_ended(tmp_path: Path) -> None:
     root = make_tree(tmp_path / "w2s", fovs=(1,))
     config = benchmark(root, *PIPELINES, levels=["avg1"])
     assert evaluate(config, tmp_path / "out", workers=2).measured == 3
     assert default_workers() >= 1
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_workers_keep_the_memory_of_large_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_cluster, "_ENOUGH", 0)
+    with connect(1, None) as client:
+        assert client.submit(_page_faults_of_a_second_array).result() < 1000
+
+
+def _page_faults_of_a_second_array() -> int:
+    import resource
+
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+        array = b"1" * (64 * 2**20)
+        after = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+        return after - before if array else 0
+
+    faults()
+    return faults()
 
 
 def test_jobs_that_begin_alike_are_put_together(tmp_path: Path) -> None:

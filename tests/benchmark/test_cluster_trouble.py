@@ -14,6 +14,7 @@ import pytest
 import torch
 from w2s_benchmark import benchmark, make_tree
 from w2s_trained import save_small
+from w2s_workers import ON_WORKERS, processes
 
 from napari_w2s._types import InputError, Task
 from napari_w2s.benchmark import evaluate, fitness
@@ -25,12 +26,7 @@ from napari_w2s.benchmark.work import Job, Made, Scored, Settings
 
 distributed = pytest.importorskip("distributed")
 
-pytestmark = [
-    pytest.mark.timeout(600),
-    pytest.mark.usefixtures("own_models"),
-    # Sockets of a process that was killed are closed by the garbage collector.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-]
+pytestmark = [*ON_WORKERS, pytest.mark.usefixtures("own_models")]
 
 INNOCENT = ("mine", "mine+bicubic", "bicubic")
 OTHERS_WAIT = "others wait"
@@ -43,16 +39,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_small(folder).parent
 
 
-@pytest.fixture
-def own_models(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAPARI_W2S_MODELS", str(models))
-
-
 @pytest.fixture(scope="module")
 def process(models: Path) -> Iterator[Any]:
     """A cluster of one worker process."""
-    env = {"NAPARI_W2S_MODELS": str(models)}
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", env=env) as running:
+    with processes(1, models) as running:
         yield running
 
 

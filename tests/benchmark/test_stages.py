@@ -109,7 +109,7 @@ def test_scores_are_those_of_the_protocol(protocol: object, task: Task) -> None:
     seen = np.clip(RESULT, 0, 1) if protocol is EIGHT else RESULT
     wide = 2 if protocol is EIGHT and task is Task.SR else 1
     matched = match_affine(seen, REFERENCE)
-    assert scores == {
+    wanted = {
         "psnr": psnr(REFERENCE, seen, data_range=1),
         "ssim": ssim(REFERENCE, seen, data_range=wide),
         "psnr_matched": psnr(REFERENCE, matched, data_range=1),
@@ -117,6 +117,8 @@ def test_scores_are_those_of_the_protocol(protocol: object, task: Task) -> None:
         "rmse": rmse(REFERENCE, seen),
         "rmse_matched": rmse(REFERENCE, matched),
     }
+    assert list(scores) == list(METRICS)
+    assert scores == pytest.approx(wanted, rel=1e-10)
 
 
 def test_only_what_was_asked_for_is_measured() -> None:

@@ -12,15 +12,12 @@ import numpy as np
 import pytest
 import tifffile
 from w2s_cli import Run
+from w2s_workers import ON_WORKERS
 
 from napari_w2s.data.ometiff import read_ome_tiff
 from napari_w2s.engine import cluster as engine_cluster
 
-pytestmark = [
-    pytest.mark.timeout(600),
-    # Sockets of a process that was killed are closed by the garbage collector.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-]
+pytestmark = ON_WORKERS
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,7 +92,7 @@ class TestEnterAndLeave:
         assert tile.units == source.units
         assert not tile.name_overlay.visible
         grid.title(key(source), "Mine", 9)
-        assert (tile.name, tile.name_overlay.visible) == ("Mine", True)
+        assert (tile.name, tile.name_overlay.font_size, tile.name_overlay.visible) == ("Mine", 9, False)
 
     def test_a_pyramid_stays_one(self, viewer: ViewerModel):
         levels = [np.zeros((64, 64)), np.zeros((32, 32))]
@@ -356,6 +357,22 @@ class TestCells:
         grid.accompany(lambda k: Points(np.zeros((1, 2))))
         grid.leave()
         assert list(viewer.layers) == layers
+
+    @pytest.mark.parametrize("frozen", [0, 7])
+    def test_what_is_alive_is_not_collected_while_tiles_are_added(
+        self, viewer: ViewerModel, grid: TileGrid, monkeypatch: pytest.MonkeyPatch, frozen: int
+    ):
+        counts = [frozen]
+        monkeypatch.setattr(gc, "get_freeze_count", lambda: counts[-1])
+        monkeypatch.setattr(gc, "freeze", lambda: counts.append(1000))
+        monkeypatch.setattr(gc, "unfreeze", lambda: counts.append(0))
+        at_the_end: list[int] = []
+        viewer.layers.events.end_batch.connect(lambda: at_the_end.append(counts[-1]))
+        grid.show(titled(*[add(viewer, name) for name in "ab"]))
+        assert at_the_end == [frozen or 1000]
+        assert counts[-1] == frozen
+        grid.leave()
+        assert at_the_end[-1] == frozen
 
     def test_two_on_top_of_one_another(self, viewer: ViewerModel, grid: TileGrid):
         layers = [add(viewer, name) for name in "abc"]

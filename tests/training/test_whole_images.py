@@ -195,7 +195,7 @@ class TestRun:
 
     def test_what_a_killed_run_left_half_written_is_removed(self, tmp_path: Path, recipe: TrainingConfig) -> None:
         run(tmp_path / "run", recipe, wish=w2s_training.stop_after(4))
-        left = tmp_path / "run" / f".{MATCHES}.0.tmp"
+        left = tmp_path / "run" / f".{MATCHES}.0123abcd.tmp"
         left.write_text("[")
         run(tmp_path / "run", recipe, resume=True)
         assert not left.exists()

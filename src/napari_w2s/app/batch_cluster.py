@@ -12,13 +12,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from napari_w2s._files import discard, leftovers
 from napari_w2s._types import Cancelled, OutputError, Progress, StopFn
 from napari_w2s.app.batch import BatchCallbacks, JobResult
 from napari_w2s.app.batch_job import Outcome, run_job
 from napari_w2s.app.batch_worker import Batch, Ended, Heard, ask_to_stop, restore_file
 from napari_w2s.app.plan import Job
 from napari_w2s.app.settings import RestoreSettings
-from napari_w2s.data.ometiff import leftovers
 from napari_w2s.engine.cluster import Submitted, WorkersDied, connect, default_workers, result_of, results
 
 if TYPE_CHECKING:
@@ -141,8 +141,7 @@ class ClusterBatch:
         self._listen(BatchCallbacks())
         for job in self._submitted:
             for path in leftovers(job.output):
-                with suppress(OSError):
-                    path.unlink()
+                discard(path)
 
     def _submit(self, client: Client, item: tuple[int, Job]) -> Submitted[tuple[int, Job]]:
         index, job = item

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
+from napari_w2s._files import replacing
 from napari_w2s._types import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -64,16 +63,11 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     """
     path = check_figure_path(path)
     kind = path.suffix.lower().removeprefix(".")
-    temporary = path.with_name(f".{uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _settings():
-                _keep_pixels(figure, kind)
-                figure.savefig(temporary, format=kind, dpi=DPI, metadata=_metadata(kind))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary, _settings():
+            _keep_pixels(figure, kind)
+            figure.savefig(temporary, format=kind, dpi=DPI, metadata=_metadata(kind))
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}. Choose another folder.") from error
     return path

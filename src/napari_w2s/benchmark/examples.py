@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_w2s._files import write_at_once
 from napari_w2s._types import OutputError
 from napari_w2s.benchmark.pixels import Frame
 from napari_w2s.benchmark.protocol import HIGHER_IS_BETTER
@@ -101,16 +101,11 @@ class Extremes:
 
     def _write(self, key: str, crop: Crop) -> None:
         path = path_of(self._folder, key)
-        temporary = path.with_name(f".{key}.{os.getpid()}.part")
         data = io.BytesIO()
         np.save(data, crop, allow_pickle=False)
         try:
             self._folder.mkdir(exist_ok=True)
-            try:
-                temporary.write_bytes(data.getvalue())
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_at_once(path, data.getvalue())
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror or error}. Free space, and go on.") from error
         self._written.add(key)

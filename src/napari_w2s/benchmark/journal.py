@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from napari_w2s._files import write_at_once
 from napari_w2s._types import OutputError
 from napari_w2s.benchmark.work import Scored
 
@@ -165,19 +166,10 @@ def write_whole(path: Path, text: str) -> Path:
     OutputError
         If it cannot be written; an existing file is as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        return write_at_once(path, text, durable=True)
     except OSError as error:
         raise _cannot(path, error) from error
-    return path
 
 
 def _parse(line: str) -> Scored | None:

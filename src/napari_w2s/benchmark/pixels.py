@@ -40,7 +40,10 @@ class Frame:
     @property
     def unit(self) -> Float64Array:
         """The pixels as shares of the range, float64, not clipped."""
-        return (self.pixels.astype(np.float64) - self.low) / (self.high - self.low)
+        values = self.pixels.astype(np.float64)
+        values -= self.low
+        values /= self.high - self.low
+        return values
 
     @property
     def range(self) -> tuple[float, float]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_w2s._types import InputError, Task
 from napari_w2s.benchmark.protocol import Protocol
-from napari_w2s.metrics.reference import match_affine, psnr, rmse, ssim
+from napari_w2s.metrics.affine import PLAIN, fit_affine
+from napari_w2s.metrics.reference import psnr_of, rmses, ssims
 
 Float64Array = npt.NDArray[np.float64]
 
-_PLAIN: Mapping[str, Callable[[Float64Array, Float64Array, float], float]] = {
-    "psnr": lambda reference, image, _ssim_range: psnr(reference, image, data_range=1),
-    "ssim": lambda reference, image, ssim_range: ssim(reference, image, data_range=ssim_range),
-    "rmse": lambda reference, image, _ssim_range: rmse(reference, image),
-}
 _MATCHED = "_matched"
 
 
@@ -55,12 +51,17 @@ def measure(
         raise InputError(f"The {what} has NaN or infinite pixels, which cannot be scored.")
     if protocol.clip:
         image = np.clip(image, 0, 1)
-    ssim_range = protocol.ssim_range[task]
-    matched = match_affine(image, reference) if any(name.endswith(_MATCHED) for name in metrics) else image
-    return {
-        name: _PLAIN[name.removesuffix(_MATCHED)](reference, matched if name.endswith(_MATCHED) else image, ssim_range)
-        for name in metrics
-    }
+    suffixes = sorted({_MATCHED if name.endswith(_MATCHED) else "" for name in metrics})
+    fits = [fit_affine(image, reference) if suffix else PLAIN for suffix in suffixes]
+    kinds = {name.removesuffix(_MATCHED) for name in metrics}
+    found: dict[str, float] = {}
+    if kinds & {"psnr", "rmse"}:
+        for suffix, error in zip(suffixes, rmses(reference, image, fits), strict=True):
+            found |= {f"rmse{suffix}": error, f"psnr{suffix}": psnr_of(error, data_range=1)}
+    if "ssim" in kinds:
+        similar = ssims(reference, image, fits, data_range=protocol.ssim_range[task])
+        found |= {f"ssim{suffix}": value for suffix, value in zip(suffixes, similar, strict=True)}
+    return {name: found[name] for name in metrics}
 
 
 def _size(image: Float64Array) -> str:

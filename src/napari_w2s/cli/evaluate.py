@@ -23,7 +23,7 @@ from napari_w2s.cli.console import (
     say,
     stop_on_signal,
 )
-from napari_w2s.cli.restore import Precision, complete_model
+from napari_w2s.cli.options import Precision, Scheduler, complete_model
 
 if TYPE_CHECKING:
     from napari_w2s.benchmark.config import BenchmarkConfig
@@ -141,10 +141,7 @@ def evaluate(
             "--workers", min=1, metavar="N", show_default="one a core; one with a GPU", help="Processes here."
         ),
     ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option("--scheduler", metavar="ADDRESS", help="Work on a running Dask cluster, e.g. tcp://node1:8786."),
-    ] = None,
+    scheduler: Scheduler = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> None:

@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from napari_w2s._types import InputError
-from napari_w2s.app.exchange.export import SUFFIXES, ExchangeFormat
+from napari_w2s.app.exchange.export import KINDS, ExchangeFormat
 from napari_w2s.app.exchange.named import export_named
 from napari_w2s.cli.console import Verbose, say
-from napari_w2s.cli.options import Weights
-from napari_w2s.cli.restore import complete_model
+from napari_w2s.cli.options import Weights, complete_model, range_option
 
 EXAMPLES = """Examples:
 
@@ -23,8 +22,6 @@ napari-w2s export mine -o mine.zip --author 'A. Person' --author 'B. Person'
 napari-w2s export w2s-jdsr -o w2s-jdsr.onnx --range 0 255
 
 napari-w2s models --add w2s-denoise.zip --name other"""
-
-_KINDS = {suffix: kind for kind, suffix in SUFFIXES.items()}
 
 
 def export(
@@ -51,13 +48,7 @@ def export(
     ] = None,
     weights: Weights = None,
     intensity_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--range",
-            metavar="LOW HIGH",
-            show_default="each frame's own",
-            help="Intensities that count as black and white, e.g. 0 255 for 8-bit images.",
-        ),
+        tuple[float, float] | None, range_option("each frame's own; for 8-bit images give 0 255")
     ] = None,
     author: Annotated[
         list[str] | None, typer.Option("--author", metavar="NAME", help="Who made the model. May be given again.")
@@ -74,7 +65,7 @@ def export(
     """
     from napari_w2s.models.builtin import default_registry
 
-    kind = format_ or _KINDS.get(output.suffix.lower())
+    kind = format_ or KINDS.get(output.suffix.lower())
     if kind is None:
         raise InputError(f"{output} must end in .zip or .onnx, or say --format.")
     if author and kind is not ExchangeFormat.BIOIMAGEIO:

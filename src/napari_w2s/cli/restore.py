@@ -26,7 +26,7 @@ from napari_w2s.cli.console import (
     say,
     stop_on_signal,
 )
-from napari_w2s.cli.options import Weights
+from napari_w2s.cli.options import Precision, Scheduler, Weights, complete_model, range_option
 
 EXAMPLES = """Examples:
 
@@ -39,29 +39,12 @@ napari-w2s restore W2S/data/train --level avg1 -m dncnn-avg1 -o restored
 napari-w2s restore stacks --workers 4 -o restored"""
 
 
-class Precision(StrEnum):
-    """Choices of ``--precision``."""
-
-    AUTO = "auto"
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-
 class NonFinite(StrEnum):
     """Choices of ``--non-finite``."""
 
     KEEP = "keep"
     FILL = "fill"
     RAISE = "raise"
-
-
-def complete_model(incomplete: str) -> list[str]:
-    """Return the models whose name begins like this, for the shell."""
-    from napari_w2s.models.builtin import default_registry
-
-    chain, plus, last = incomplete.rpartition("+")
-    return [chain + plus + name for name in default_registry().names() if name.startswith(last)]
 
 
 def restore(
@@ -102,13 +85,7 @@ def restore(
     ] = None,
     weights: Weights = None,
     intensity_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--range",
-            metavar="LOW HIGH",
-            show_default="0 255 for 8-bit images, else each frame's own",
-            help="Intensities that count as black and white.",
-        ),
+        tuple[float, float] | None, range_option("0 255 for 8-bit images, else each frame's own")
     ] = None,
     non_finite: Annotated[
         NonFinite, typer.Option("--non-finite", help="NaN and infinite pixels stay, are filled in, or are refused.")
@@ -133,10 +110,7 @@ def restore(
     workers: Annotated[
         int, typer.Option("--workers", min=1, metavar="N", help="Processes here; several files at a time.")
     ] = 1,
-    scheduler: Annotated[
-        str | None,
-        typer.Option("--scheduler", metavar="ADDRESS", help="Work on a running Dask cluster, e.g. tcp://node1:8786."),
-    ] = None,
+    scheduler: Scheduler = None,
     verbose: Verbose = 0,
 ) -> None:
     """Restore images and write each as STEM_MODEL.ome.tif.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import glob
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
+from napari_w2s._files import replacing
 from napari_w2s._types import Cancelled, OutputError, Progress, ProgressFn, StopFn
 from napari_w2s.data.colours import from_axes
 from napari_w2s.data.image import METADATA_KEY, Image
@@ -143,25 +142,12 @@ def write_ome_tiff(
         raise OutputError(f"{path} exists already. Choose another name, or allow it to be overwritten.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder. Choose a file name.")
-    temporary = path.with_name(f"{_beginning(path)}{uuid4().hex[:8]}.part")
     try:
-        _write(groups, temporary, path, progress, should_stop)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            _write(groups, temporary, path, progress, should_stop)
     except OSError as exc:
         raise OutputError(_explain(exc, path, sum(group.nbytes for group in groups))) from exc
-    finally:
-        if temporary.exists():
-            temporary.unlink()
     return path
-
-
-def leftovers(path: Path) -> list[Path]:
-    """Return what processes that were killed while they wrote a file have left beside it."""
-    return [*path.parent.glob(f"{glob.escape(_beginning(path))}????????.part")]
-
-
-def _beginning(path: Path) -> str:
-    return f".{path.name[:80]}."
 
 
 def _write(

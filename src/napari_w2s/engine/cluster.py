@@ -26,8 +26,12 @@ CONNECT_SECONDS = 15
 POLL_SECONDS = 0.5
 _PER_THREAD = 2
 _LOUD = ("batched", "client", "comm", "core", "nanny", "scheduler", "worker")
-_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 256 * 2**20, "MALLOC_MMAP_THRESHOLD_": 32 * 2**20}
-"""Of glibc, in bytes. Other systems do not look at them."""
+_KEEP_ALL = {"MALLOC_ARENA_MAX": 1, "MALLOC_MMAP_MAX_": 0, "MALLOC_TRIM_THRESHOLD_": 2**30}
+"""Of glibc, in bytes: freed memory is kept for the next image, up to 1 GiB at the end of one heap."""
+_KEEP_SMALL = {"MALLOC_TRIM_THRESHOLD_": 256 * 2**20, "MALLOC_MMAP_THRESHOLD_": 32 * 2**20}
+"""The same without what networks hold, each array of which is returned at once. Other systems do not look at either."""
+_ENOUGH = 4 * 2**30
+"""Bytes of memory for a worker. With less, Dask might pause one for what it keeps."""
 
 Item = TypeVar("Item")
 Name = TypeVar("Name")
@@ -128,12 +132,16 @@ def _deaf_workers() -> Any:
 def _memory_kept() -> Any:
     """Let new workers keep the memory of a freed image for the next one; Dask has them return it at once.
 
-    Returning and clearing it again takes a third of the processor time of a benchmark.
+    Returning and clearing it again takes a third of the processor time of a benchmark, and workers slow each other down
+    by it.
     """
     import dask
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
 
+    kept = _KEEP_ALL if MEMORY_LIMIT >= _ENOUGH * CPU_COUNT else _KEEP_SMALL
     before = dask.config.get("distributed.nanny.pre-spawn-environ", {})
-    return dask.config.set({"distributed.nanny.pre-spawn-environ": {**before, **_MEMORY}})
+    return dask.config.set({"distributed.nanny.pre-spawn-environ": {**before, **kept}})
 
 
 def default_workers() -> int:

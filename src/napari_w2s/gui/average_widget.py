@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from napari_w2s.data.average import average_image
 from napari_w2s.data.image import Image
 from napari_w2s.data.protocol import FRAME_INDICES
 from napari_w2s.gui import bridge
+from napari_w2s.gui.at_end import AtEnd
 from napari_w2s.gui.layers import image_to_layer_data
 from napari_w2s.gui.worker import Job
 
@@ -58,11 +60,15 @@ class AverageWidget(Container[Any]):
         self.run.clicked.connect(self.average)
         for event in (napari_viewer.layers.events.inserted, napari_viewer.layers.events.removed):
             event.connect(self._on_layers)
-        self.native.destroyed.connect(self.close_down)
+        self._at_end = AtEnd(self.native, partial(_let_go, weakref.ref(self)))
         self._on_layers()
 
-    def close_down(self, *_: object) -> None:
+    def close_down(self) -> None:
         """Wait for the thread and let go of the viewer; the panel is dead afterwards."""
+        self._at_end()
+
+    def let_go(self) -> None:
+        """Do what `close_down` does; see `AtEnd`."""
         if self._job is not None:
             self._job.abandon()
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
@@ -130,3 +136,9 @@ def _average(image: Image, frames: int | Level, _report: object, _should_stop: S
     if averaged.data.size * averaged.data.dtype.itemsize > _EAGER_BYTES:
         return averaged
     return averaged.replace(data=np.asarray(averaged.data))
+
+
+def _let_go(panel: weakref.ref[AverageWidget]) -> None:
+    alive = panel()
+    if alive is not None:
+        alive.let_go()

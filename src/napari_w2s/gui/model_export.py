@@ -12,7 +12,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_w2s._types import Cancelled, InputError, StopFn, W2SError
-from napari_w2s.app.exchange.export import SUFFIXES, ExchangeFormat, Exported, check_exportable
+from napari_w2s.app.exchange.export import KINDS, SUFFIXES, ExchangeFormat, Exported, check_exportable
 from napari_w2s.gui.dock_panel import new_column
 from napari_w2s.gui.parts import Note
 from napari_w2s.gui.worker import Job
@@ -29,7 +29,6 @@ ExportFn = Callable[..., Exported]
 AskFileFn = Callable[[QWidget, str], tuple[str, bool]]
 """Takes a model's name; returns a path, empty if there is to be none, and whether a file there may be replaced."""
 
-_KINDS = {suffix: kind for kind, suffix in SUFFIXES.items()}
 _FILTERS = {
     f"BioImage Model Zoo package (*{SUFFIXES[ExchangeFormat.BIOIMAGEIO]})": SUFFIXES[ExchangeFormat.BIOIMAGEIO],
     f"ONNX graph (*{SUFFIXES[ExchangeFormat.ONNX]})": SUFFIXES[ExchangeFormat.ONNX],
@@ -109,9 +108,9 @@ class ModelExport:
 
     def start(self, path: str, *, overwrite: bool) -> None:
         """Write the model to a file, whose name says as what."""
-        kind = _KINDS.get(Path(path).suffix.lower())
+        kind = KINDS.get(Path(path).suffix.lower())
         if kind is None:
-            self._say(f"{Path(path).name} must end in {' or '.join(_KINDS)}. Choose another name.")
+            self._say(f"{Path(path).name} must end in {' or '.join(KINDS)}. Choose another name.")
             return
         work = partial(
             self._export,
@@ -221,5 +220,5 @@ def ask_for_file(parent: QWidget, name: str) -> tuple[str, bool]:
     if not accepted or not chosen:
         return "", False
     # The dialog has asked about a file of that very name only.
-    named = Path(chosen[0]).suffix.lower() in _KINDS
+    named = Path(chosen[0]).suffix.lower() in KINDS
     return (chosen[0], True) if named else (chosen[0] + suffix, False)

@@ -18,6 +18,7 @@ from napari_w2s.app.state import PERSISTENT, RestoreState, RunStatus
 from napari_w2s.app.suggest import describe_image
 from napari_w2s.app.training.use import how_made
 from napari_w2s.gui import bridge, defaults
+from napari_w2s.gui.at_end import AtEnd
 from napari_w2s.gui.model_export import AskFileFn, ExportFn, ModelExport, ask_for_file
 from napari_w2s.gui.parts import is_alive
 from napari_w2s.gui.restore_view import RestoreView
@@ -108,13 +109,13 @@ class RestoreWidget(RestoreView):
         self._refresh()
         self.paint_theme()
         self._device_job.start()
-        # Not a method: it is called when this object is half gone. It waits for the threads, which may still be at it.
-        self.destroyed.connect(partial(_abandon, self.runner, self._watcher, self._device_job, self.exports))
+        # It waits for the threads, which may still be at it.
+        self._at_end = AtEnd(self, partial(_abandon, self.runner, self._watcher, self._device_job, self.exports))
 
     def close_down(self) -> None:
         """Stop all work, wait for it, and let go of the viewer. The panel is dead afterwards."""
         self.runner.close()
-        _abandon(self.runner, self._watcher, self._device_job, self.exports)
+        self._at_end()
         self._models.changed.disconnect(self._on_models)
         self._models.wanted.disconnect(self._on_wanted)
 
@@ -286,7 +287,7 @@ class RestoreWidget(RestoreView):
 _NO_COMMAND = "There is no file to name in a command: save the layer first, and open what you saved."
 
 
-def _abandon(runner: Runner, watcher: LayerWatcher, job: Job[Any], exports: ModelExport, *_: Any) -> None:
+def _abandon(runner: Runner, watcher: LayerWatcher, job: Job[Any], exports: ModelExport) -> None:
     """Stop everything that goes on outside of the panel's own widgets."""
     exports.changed.disconnect()
     exports.abandon()

@@ -5,12 +5,16 @@ A pixel that is NaN in either image makes every number NaN: none is left out wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_w2s._types import InputError
+from napari_w2s.metrics.affine import PLAIN, Affine, fit_affine
+from napari_w2s.metrics.row_blocks import RowBlocks, check_alike
+from napari_w2s.metrics.similarity import WINDOW, mean_ssim
 
 Image = npt.NDArray[Any]
 
@@ -31,14 +35,35 @@ def psnr(reference: Image, image: Image, *, data_range: float) -> float:
     float
         ``20 log10(data_range / RMSE)``; infinite for identical images.
     """
-    error = rmse(reference, image)
-    return float("inf") if error == 0 else float(20 * np.log10(_positive(data_range) / error))
+    return psnr_of(rmse(reference, image), data_range=data_range)
+
+
+def psnr_of(error: float, *, data_range: float) -> float:
+    """Return the PSNR in dB that belongs to a root mean squared error. See `psnr`."""
+    data_range = _positive(data_range)
+    return float("inf") if error == 0 else float(20 * np.log10(data_range / error))
 
 
 def rmse(reference: Image, image: Image) -> float:
     """Root of the mean squared difference, in the images' own intensities."""
-    _check(reference, image)
-    return float(np.sqrt(np.mean(np.square(_float(reference) - _float(image)))))
+    return rmses(reference, image, (PLAIN,))[0]
+
+
+def rmses(reference: Image, image: Image, fits: Sequence[Affine]) -> tuple[float, ...]:
+    """Return the `rmse` of an image that is scaled in some ways, one number for each."""
+    check_alike(reference, image)
+    blocks = RowBlocks(image, reference)
+    spare, totals = np.empty(blocks.shape), [0.0] * len(fits)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for x, y in blocks:
+            error = spare[: len(x)]
+            for place, fit in enumerate(fits):
+                np.multiply(x, fit.gain, out=error)
+                error += fit.offset
+                error -= y
+                error *= error
+                totals[place] += float(error.sum())
+    return tuple(float(np.sqrt(total / image.size)) for total in totals)
 
 
 def ssim(reference: Image, image: Image, *, data_range: float) -> float:
@@ -51,12 +76,15 @@ def ssim(reference: Image, image: Image, *, data_range: float) -> float:
     data_range : float
         See `psnr`. The stabilising constants depend on it: a wider range gives higher values.
     """
-    from skimage.metrics import structural_similarity
+    return ssims(reference, image, (PLAIN,), data_range=data_range)[0]
 
-    _check(reference, image)
-    if min(reference.shape) < 7:
-        raise InputError(f"SSIM needs at least 7 x 7 pixels; this image has {reference.shape}.")
-    return float(structural_similarity(_float(reference), _float(image), data_range=_positive(data_range)))
+
+def ssims(reference: Image, image: Image, fits: Sequence[Affine], *, data_range: float) -> tuple[float, ...]:
+    """Return the `ssim` of an image that is scaled in some ways, one number for each."""
+    check_alike(reference, image)
+    if np.ndim(reference) != 2 or min(reference.shape) < WINDOW:
+        raise InputError(f"SSIM needs at least {WINDOW} x {WINDOW} pixels; this image has {reference.shape}.")
+    return mean_ssim(reference, image, data_range=_positive(data_range), fits=fits)
 
 
 def match_affine(image: Image, reference: Image) -> npt.NDArray[np.float64]:
@@ -65,23 +93,11 @@ def match_affine(image: Image, reference: Image) -> npt.NDArray[np.float64]:
     Widefield and SIM share no intensity scale; errors after this match compare structure, not brightness. A constant
     image becomes the reference's mean.
     """
-    _check(reference, image)
-    x, y = _float(image), _float(reference)
-    variance = float(np.var(x))
-    slope = 0.0 if variance == 0 else float(np.mean((x - x.mean()) * (y - y.mean()))) / variance
-    matched: npt.NDArray[np.float64] = slope * (x - x.mean()) + y.mean()
+    fit = fit_affine(image, reference)
+    matched = np.array(image, np.float64)
+    matched *= fit.gain
+    matched += fit.offset
     return matched
-
-
-def _float(image: Image) -> npt.NDArray[np.float64]:
-    return np.asarray(image, dtype=np.float64)
-
-
-def _check(reference: Image, image: Image) -> None:
-    if reference.shape != image.shape:
-        raise InputError(f"An image of shape {image.shape} cannot be compared with a reference of {reference.shape}.")
-    if not reference.size:
-        raise InputError("Empty images cannot be compared.")
 
 
 def _positive(data_range: float) -> float:

@@ -36,10 +36,13 @@ class Rings:
         Mean frequency of each ring in cycles per unit.
     counts : numpy.ndarray, (R,)
         Frequencies of the full spectrum in each ring.
+    step : float
+        Their width, in cycles per unit.
     """
 
     frequency: Float64Array
     counts: Float64Array
+    step: float
     _index: npt.NDArray[np.intp]
     _copies: Float64Array
     _corner: npt.NDArray[np.bool_]
@@ -76,7 +79,7 @@ def _rings(shape: tuple[int, int], pixel_size: tuple[float, float]) -> Rings:
     counts = _binned(index, copies.ravel(), count)
     mean = _binned(index, (frequency * copies).ravel(), count) / counts
     corner = np.hypot(2 * y * along_y, 2 * x * along_x) > _CORNER
-    return Rings(mean, counts, index, copies, corner)
+    return Rings(mean, counts, step, index, copies, corner)
 
 
 def _binned(index: npt.NDArray[np.intp], weights: Float64Array, count: int) -> Float64Array:
@@ -88,13 +91,18 @@ def _binned(index: npt.NDArray[np.intp], weights: Float64Array, count: int) -> F
 @lru_cache(maxsize=8)
 def taper_window(shape: tuple[int, int], taper: Taper) -> Float64Array:
     """Return a window, (H, W), that falls to 0 at the border, so that opposite borders do not meet as an edge."""
+    return np.outer(*taper_lines(shape, taper))
+
+
+def taper_lines(shape: tuple[int, int], taper: Taper) -> tuple[Float64Array, Float64Array]:
+    """Return the two lines, (H,) and (W,), that a taper is the product of."""
     from scipy.signal.windows import tukey
 
     if taper not in TAPERS:
         raise InputError(f"There is no taper {taper!r}. Choose one of {', '.join(TAPERS)}.")
     share = {"hann": 1.0, "tukey": TUKEY_SHARE, "none": 0.0}[taper]
     along_y, along_x = (np.asarray(tukey(side + 2, share)[1:-1], np.float64) for side in shape)
-    return np.outer(along_y, along_x)
+    return along_y, along_x
 
 
 def transform(image: Float64Array, window: Float64Array) -> Complex128Array:

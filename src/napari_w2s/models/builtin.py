@@ -60,7 +60,7 @@ _BFLOAT16_COST_DB: Mapping[str, float] = MappingProxyType(
 )
 """Mean loss of PSNR on FOVs 047-056, inner convolutions in bfloat16 against float32: see `benchmarks/precision.py`.
 
-No image lost more than 0.23 dB, but for dncnn-avg16, which needs more digits than bfloat16 has."""
+No image lost more than 0.25 dB, but for dncnn-avg16, which needs more digits than bfloat16 has."""
 
 
 def _upstream_denoiser(

@@ -6,9 +6,7 @@ import hashlib
 import io
 import json
 import logging
-import os
 import pickle
-import uuid
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_w2s._files import write_at_once
 from napari_w2s._types import OutputError, WeightsError
 from napari_w2s.models.inert_unpickler import InertPickleError
 from napari_w2s.models.pickled_module import ZIP_MAGIC, read_pickled_modules
@@ -165,26 +164,12 @@ def save(path: Path | str, state: Mapping[str, torch.Tensor], card: Mapping[str,
     path = Path(path)
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     data = to_bytes(tensors, metadata={CARD_KEY: json.dumps(dict(card), sort_keys=True, allow_nan=False)})
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        return write_at_once(path, data, durable=True)
     except OSError as error:
-        _discard(temporary)
         raise OutputError(
             f"{path} could not be written: {error.strerror}. Choose another folder or free space."
         ) from error
-    return path
-
-
-def _discard(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError as error:
-        logger.warning("%s could not be removed: %s", temporary, error.strerror)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -6,10 +6,9 @@ import logging
 import os
 import re
 import shutil
-import uuid
-from contextlib import suppress
 from pathlib import Path
 
+from napari_w2s._files import replacing
 from napari_w2s._types import InputError, OutputError, WeightsError
 from napari_w2s.models.card import descriptors_of
 from napari_w2s.models.checkpoint import read_card
@@ -102,14 +101,11 @@ def install(path: Path | str, *, name: str | None = None) -> Path:
     others = Registry(BUILTIN)
     add_trained(others, without=target)
     others.register_all(descriptors)
-    temporary = folder / f".{target.name}.{uuid.uuid4().hex}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, temporary)
-        os.replace(temporary, target)
+        with replacing(target) as temporary:
+            shutil.copyfile(path, temporary)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise OutputError(
             f"{target} could not be written: {error.strerror}. Free space, or name another folder in {FOLDER_VARIABLE}."
         ) from error

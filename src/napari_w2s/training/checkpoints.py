@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
+from napari_w2s._files import discard, leftovers, write_at_once
 from napari_w2s._types import InputError
 from napari_w2s.training.config import TrainingConfig, make_config
 from napari_w2s.training.run import BEST, LAST, MATCHES, RECIPE, Best, Run
@@ -78,19 +77,12 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write a checkpoint, whole or not at all."""
         del storage_options
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
         data = io.BytesIO()
         torch.save(checkpoint, data)
         try:
-            with temporary.open("xb") as stream:
-                stream.write(data.getbuffer())
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
+            write_at_once(Path(path), data.getbuffer(), durable=True)
         except OSError as error:
             self.failure = error
-            _discard(temporary)
 
     def load_checkpoint(
         self, path: Any, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None
@@ -190,8 +182,8 @@ def check_same(config: TrainingConfig, before: TrainingConfig, folder: Path) -> 
 def sweep(folder: Path) -> None:
     """Remove what a run that was killed left half-written."""
     for name in (LAST, BEST, RECIPE, MATCHES):
-        for left in folder.glob(f".{name}.*.tmp"):
-            _discard(left)
+        for left in leftovers(folder / name):
+            discard(left)
 
 
 def _names(key: str, new: Any, old: Any) -> list[str]:
@@ -200,10 +192,3 @@ def _names(key: str, new: Any, old: Any) -> list[str]:
         return [key]
     inner = [name for name in {**old, **new} if new.get(name) != old.get(name)]
     return [f"{key}.{name}" for name in inner]
-
-
-def _discard(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError as error:
-        logger.warning("%s could not be removed: %s", temporary, error.strerror)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from napari_w2s._files import write_at_once
 from napari_w2s._types import InputError, Level, Task
 from napari_w2s.training.config_parts import (
     Adversarial,
@@ -228,13 +227,7 @@ def write_recipe(config: TrainingConfig, path: Path | str) -> Path:
     """Write a training config as YAML, whole or not at all; an OSError leaves an existing file as it was."""
     path = Path(path)
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return write_at_once(path, text)
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from napari_w2s._files import write_at_once
 from napari_w2s.training.module import on_scale, restore
 from napari_w2s.training.sampling import inputs_of
 
@@ -100,12 +99,7 @@ def read_matches(path: Path, maker: PatchMaker) -> Matches | None:
 
 def write_matches(matches: Matches, path: Path) -> None:
     """Write what was measured, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_text(json.dumps([{name: astuple(fit) for name, fit in fits.items()} for fits in matches]))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_at_once(path, json.dumps([{name: astuple(fit) for name, fit in fits.items()} for fits in matches]))
 
 
 def _fit(answer: np.ndarray, target: np.ndarray) -> tuple[float, float, float]:

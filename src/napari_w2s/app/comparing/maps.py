@@ -11,7 +11,8 @@ from napari_w2s._types import InputError, StopFn
 from napari_w2s.app.comparing.comparison import Comparison
 from napari_w2s.app.comparing.grid import Grid, align, full_position, readable_planes
 from napari_w2s.app.comparing.ruler import data_range
-from napari_w2s.app.comparing.scores import WINDOW, Reference
+from napari_w2s.app.comparing.scores import Reference
+from napari_w2s.metrics.similarity import WINDOW
 
 
 @dataclass(frozen=True, eq=False)

@@ -221,7 +221,7 @@ def measure(
 
 
 def _checked(only: Collection[str] | None, threshold: str) -> frozenset[str]:
-    from napari_w2s.metrics.frc import THRESHOLDS
+    from napari_w2s.metrics.crossing import THRESHOLDS
 
     if threshold not in THRESHOLDS:
         raise InputError(f"FRC has the thresholds {' and '.join(THRESHOLDS)}; got {threshold!r}.")

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_w2s.metrics.affine import PLAIN, Affine
+from napari_w2s.metrics.similarity import WINDOW, mean_ssim
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-WINDOW = 7
-_K1, _K2 = 0.01, 0.03
-_SAMPLE = WINDOW**2 / (WINDOW**2 - 1)
 
 SCORES = ("psnr", "psnr_matched", "ssim", "ssim_matched", "rmse", "rmse_matched")
 
@@ -58,11 +57,11 @@ class Reference:
 
     def __init__(self, pixels: FloatArray, data_range: float | None) -> None:
         self.data_range = data_range
+        self._given = pixels
         self._finite = np.isfinite(pixels)
         self._whole = bool(self._finite.all())
         self._pixels = pixels if self._whole else np.where(self._finite, pixels, 0.0)
         self._centred: tuple[float, FloatArray, float] | None = None
-        self._local: tuple[FloatArray, FloatArray, FloatArray] | None = None
 
     def fit(self, image: FloatArray) -> Fit | None:
         """Fit an image of the same shape to the reference; None if no pixel is finite in both."""
@@ -129,52 +128,14 @@ class Reference:
             return None
         return float("inf") if rmse == 0 else float(20 * np.log10(self.data_range / rmse))
 
-    def _ssim(self, image: FloatArray, fit: Fit) -> tuple[float | None, float | None]:
-        """Return the mean structural similarity, plain and after the affine fit.
-
-        The local moments of ``gain * image + offset`` follow from those of the image.
-        """
+    def _ssim(self, image: FloatArray, fit: Fit) -> list[float | None]:
+        """Return the mean structural similarity, plain and after the affine fit."""
         assert self.data_range is not None
         if min(image.shape) < WINDOW:
-            return None, None
-        finite = np.isfinite(image)
-        if self._whole and finite.all():
-            kept, reference, windows = image, self._pixels, None
-            if self._local is None:
-                self._local = _spread(reference)
-            mean_y, squared_y, variance_y = self._local
-        else:
-            finite &= self._finite
-            windows = _filtered(finite.astype(np.float64)) > 1 - 0.5 / WINDOW**2
-            if not windows.any():
-                return None, None
-            kept, reference = np.where(finite, image, 0.0), np.where(finite, self._pixels, 0.0)
-            mean_y, squared_y, variance_y = _spread(reference)
-        mean_x, square_x = _moments(kept)
-        product = mean_x * mean_y
-        covariance = _filtered(kept * reference)
-        covariance -= product
-        covariance *= 2 * _SAMPLE
-        variance_x = square_x - np.square(mean_x)
-        variance_x *= _SAMPLE
-        c1, c2 = (_K1 * self.data_range) ** 2, (_K2 * self.data_range) ** 2
-        values = []
-        for gain, offset in ((1.0, 0.0), (fit.gain, fit.offset)):
-            means = np.square(gain * mean_x + offset)
-            means += squared_y
-            means += c1
-            spread = gain**2 * variance_x
-            spread += variance_y
-            spread += c2
-            local = 2 * gain * product
-            if offset:
-                local += 2 * offset * mean_y
-            local += c1
-            local *= gain * covariance + c2
-            local /= means
-            local /= spread
-            values.append(float(local.mean() if windows is None else local[windows].mean()))
-        return values[0], values[1]
+            return [None, None]
+        fits = PLAIN, Affine(fit.gain, fit.offset)
+        found = mean_ssim(self._given, image, data_range=self.data_range, fits=fits, skip_missing=True)
+        return [None if np.isnan(value) else value for value in found]
 
 
 def _centred(values: FloatArray) -> tuple[float, FloatArray, float]:
@@ -182,23 +143,3 @@ def _centred(values: FloatArray) -> tuple[float, FloatArray, float]:
     mean = float(values.mean())
     values = values - mean
     return mean, values, float(np.vdot(values, values))
-
-
-def _moments(image: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return _filtered(image), _filtered(image**2)
-
-
-def _spread(image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return local mean, its square, and local variance."""
-    mean, square = _moments(image)
-    squared = np.square(mean)
-    return mean, squared, _SAMPLE * (square - squared)
-
-
-def _filtered(image: FloatArray) -> FloatArray:
-    """Return the mean of the window around each pixel that has a whole one."""
-    from scipy.ndimage import uniform_filter
-
-    reach = WINDOW // 2
-    mean: FloatArray = uniform_filter(image, WINDOW)[reach:-reach, reach:-reach]
-    return mean

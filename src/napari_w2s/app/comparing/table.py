@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from uuid import uuid4
 
+from napari_w2s._files import write_at_once
 from napari_w2s._types import InputError, OutputError
 from napari_w2s.app.comparing.numbers import METRICS, OPTIONAL, Numbers, TileNumbers
 from napari_w2s.app.comparing.worth import worth_text
@@ -258,17 +257,11 @@ def write_text(text: str, path: str | Path) -> Path:
         If it cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(text, encoding="utf-8", newline="")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        return write_at_once(path, text)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}. Choose another folder.") from error
-    return path
 
 
 def _check(columns: Sequence[str]) -> None:

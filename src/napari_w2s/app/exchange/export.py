@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from napari_w2s._files import replacing, write_at_once
 from napari_w2s._types import InputError, OutputError
 from napari_w2s.app.exchange.check import Agreement, compare, example_frames, predicted
 from napari_w2s.app.exchange.extras import require
@@ -29,6 +28,8 @@ class ExchangeFormat(StrEnum):
 
 
 SUFFIXES = {ExchangeFormat.BIOIMAGEIO: ".zip", ExchangeFormat.ONNX: ".onnx"}
+KINDS = {suffix: kind for kind, suffix in SUFFIXES.items()}
+_EXTRAS = {ExchangeFormat.BIOIMAGEIO: ("onnx", "bioimageio"), ExchangeFormat.ONNX: ("onnx",)}
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,12 @@ def export_onnx(
     OutputError
         If it cannot be written, or computes something else: then there is no file.
     """
-    require("onnx")
-    check_exportable(model.descriptor)
-    path = check_target(path, ExchangeFormat.ONNX, overwrite=overwrite)
+    path = check_export(model.descriptor, path, ExchangeFormat.ONNX, overwrite=overwrite)
     facts = gather(model, intensity_range)
     graph, agreement = checked_graph(facts, say)
-    return Exported(_write(path, graph), agreement)
+    with _written(path):
+        write_at_once(path, graph)
+    return Exported(path, agreement)
 
 
 def export_bioimageio(
@@ -141,24 +142,13 @@ def export_bioimageio(
     """
     from napari_w2s.app.exchange.package import check_package, make_package
 
-    require("onnx", "bioimageio")
-    check_exportable(model.descriptor)
-    path = check_target(path, ExchangeFormat.BIOIMAGEIO, overwrite=overwrite)
+    path = check_export(model.descriptor, path, ExchangeFormat.BIOIMAGEIO, overwrite=overwrite)
     facts = gather(model, intensity_range, tuple(authors))
     graph, _agreement = checked_graph(facts, say)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.zip")
-    try:
-        _write(temporary, make_package(facts, graph))
+    with _written(path), replacing(path, SUFFIXES[ExchangeFormat.BIOIMAGEIO]) as temporary:
+        temporary.write_bytes(make_package(facts, graph))
         say("Checking the package with bioimageio.core …")
         agreement = check_package(temporary, facts)
-        os.replace(temporary, path)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise _unwritable(path, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return Exported(path, agreement)
 
 
@@ -174,8 +164,10 @@ def checked_graph(facts: Facts, say: SayFn) -> tuple[bytes, Agreement]:
     return graph, compare(lambda frame: run_onnx(graph, frame), pairs)
 
 
-def check_target(path: Path | str, kind: ExchangeFormat, *, overwrite: bool) -> Path:
-    """Return the path of a file that is to be written, or raise an InputError if it cannot be."""
+def check_export(descriptor: ModelDescriptor, path: Path | str, kind: ExchangeFormat, *, overwrite: bool) -> Path:
+    """Return the path that a model is to be written to, or raise an InputError if it cannot be."""
+    require(*_EXTRAS[kind])
+    check_exportable(descriptor)
     path, suffix = Path(path), SUFFIXES[kind]
     if path.suffix.lower() != suffix:
         raise InputError(f"{path} must end in {suffix}. Choose another name, or another format.")
@@ -188,17 +180,14 @@ def check_target(path: Path | str, kind: ExchangeFormat, *, overwrite: bool) -> 
     return path
 
 
-def _write(path: Path, data: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Say which file could not be written, and what to do."""
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        yield
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-    return path
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path} could not be written: {error.strerror}. Choose another folder or free space.")
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"{path} could not be written: {error.strerror}. Choose another folder or free space."
+        ) from error

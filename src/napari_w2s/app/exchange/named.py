@@ -9,12 +9,10 @@ from napari_w2s.app.exchange.export import (
     ExchangeFormat,
     Exported,
     SayFn,
-    check_exportable,
-    check_target,
+    check_export,
     export_bioimageio,
     export_onnx,
 )
-from napari_w2s.app.exchange.extras import require
 from napari_w2s.models.registry import Registry
 
 
@@ -60,9 +58,7 @@ def export_named(
     """
     from napari_w2s.engine.frames import check_range
 
-    require("onnx", *(["bioimageio"] if kind is ExchangeFormat.BIOIMAGEIO else []))
-    check_exportable(registry.descriptor(name))
-    check_target(path, kind, overwrite=overwrite)
+    check_export(registry.descriptor(name), path, kind, overwrite=overwrite)
     if intensity_range is not None:
         check_range(intensity_range)
     model = registry.load(name, weights=weights)

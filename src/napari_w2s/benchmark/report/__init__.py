@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from napari_w2s._files import write_at_once
 from napari_w2s._types import OutputError
 from napari_w2s.benchmark.journal import write_whole
 from napari_w2s.benchmark.report.tables import Picture, Report
@@ -60,13 +60,8 @@ def write_report(result: BenchmarkResult) -> tuple[Path, ...]:
 
 
 def _write(path: Path, picture: Picture) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            temporary.write_bytes(picture.png)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_at_once(path, picture.png)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}. Free space, and run it again."

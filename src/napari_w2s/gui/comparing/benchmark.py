@@ -13,6 +13,7 @@ from qtpy.QtGui import QDesktopServices
 
 from napari_w2s._types import InputError, StopFn, W2SError
 from napari_w2s.app import field_benchmark as app
+from napari_w2s.gui.at_end import AtEnd
 from napari_w2s.gui.comparing.benchmark_view import ALL, SHOWN, BenchmarkView
 from napari_w2s.gui.parts import is_alive
 from napari_w2s.gui.worker import Job
@@ -59,8 +60,7 @@ class BenchmarkSection(BenchmarkView):
         self.run_asked.connect(self.run)
         self.cancel_asked.connect(self.cancel)
         self.report_asked.connect(self.open_report)
-        # Not a method: it is called when this object is half gone.
-        self.destroyed.connect(partial(_abandon, self._running))
+        self._at_end = AtEnd(self, partial(_abandon, self._running))
 
     def follow(self, choice: Choice, position: Callable[[], tuple[float, ...]]) -> None:
         """Measure what there is to compare, as it changes."""
@@ -127,7 +127,7 @@ class BenchmarkSection(BenchmarkView):
     def close_down(self) -> None:
         """Stop, and wait for the thread."""
         self._job = None
-        _abandon(self._running)
+        self._at_end()
 
     def _fields(self) -> app.OpenFields:
         if self._look is None:
@@ -167,6 +167,6 @@ class BenchmarkSection(BenchmarkView):
         self.refresh()
 
 
-def _abandon(running: list[Job[Found]], *_: Any) -> None:
+def _abandon(running: list[Job[Found]]) -> None:
     while running:
         running.pop().abandon()

@@ -20,6 +20,9 @@ CONTRAST_TEXT = "w2s_comparison_contrast"
 
 Edge = npt.NDArray[np.float64]
 
+Rect = tuple[float, float, float, float]
+"""Left, top, width and height in pixels of the canvas."""
+
 _MARGIN = 0.95
 _TITLE_SIZE = 9
 _SMALL_SIZE = 8
@@ -35,11 +38,13 @@ def camera_of(viewer: ViewerModel) -> Any:
     return viewer.scene.camera
 
 
-def title_layer(layer: Layer, *, position: str = "top_left", size: int = _TITLE_SIZE, visible: bool = True) -> None:
-    """Write a layer's name into the cell that it is shown in."""
+def title_layer(
+    layer: Layer, *, position: str = "top_left", size: int = _TITLE_SIZE, visible: bool | None = True
+) -> None:
+    """Write a layer's name into the cell that it is shown in; with None it stays as visible as it is."""
     overlay = title_of(layer)
     for name, value in (("position", position), ("font_size", size), ("visible", visible)):
-        if overlay is not None and getattr(overlay, name) != value:
+        if overlay is not None and value is not None and getattr(overlay, name) != value:
             setattr(overlay, name, value)
 
 
@@ -49,7 +54,7 @@ def title_of(layer: Layer) -> Any:
 
 
 def note_in_tiles(viewer: ViewerModel, text: str, size: int = _SMALL_SIZE) -> None:
-    """Write a text into the bottom of every cell, in letters of so many points; an empty one takes it away."""
+    """Set the text in the bottom of every cell, in letters of so many points; an empty one takes it away."""
     from napari.components.overlays import TextOverlay
 
     overlays = viewer.canvas.overlays
@@ -60,7 +65,8 @@ def note_in_tiles(viewer: ViewerModel, text: str, size: int = _SMALL_SIZE) -> No
     overlay = overlays[CONTRAST_TEXT]
     overlay.text = text
     overlay.font_size = size
-    overlay.visible = bool(text)
+    if not text:
+        overlay.visible = False
 
 
 def note_of(viewer: ViewerModel) -> Any:
@@ -135,3 +141,30 @@ def visible_area(viewer: ViewerModel) -> tuple[tuple[float, float], tuple[float,
 def cell_width(viewer: ViewerModel) -> float:
     """Return the width of a cell of the grid in pixels of the canvas."""
     return cell_size(viewer)[1]
+
+
+def cell_of(viewer: ViewerModel, layer: Layer) -> Rect | None:
+    """Return the cell of the grid that a layer is shown in; None for a layer that is not shown in any."""
+    grid, layers = grid_of(viewer), viewer.layers
+    if not grid.enabled or not layer.visible or all(layer is not other for other in layers):
+        return None
+    row, column = grid.position(layers.index(layer), layers)
+    rows, columns = grid.actual_shape(layers)
+    height, width = viewer.canvas.size
+    gap = grid.spacing if grid.spacing >= 1 else grid.spacing * (width / columns + height / rows) / 2
+    across, down = (width - gap * (columns - 1)) / columns, (height - gap * (rows - 1)) / rows
+    return column * (across + gap), row * (down + gap), across, down
+
+
+def text_padding(viewer: ViewerModel) -> tuple[float, float]:
+    """Return how far texts stand from the edges of their cells, along x and y, in pixels of the canvas."""
+    x, y = viewer.canvas.overlay_tiling.padding
+    return float(x), float(y)
+
+
+def text_colours(viewer: ViewerModel) -> tuple[str, str]:
+    """Return the colours of a text and of the box around it, as Qt's style sheets take them."""
+    paper = np.asarray(viewer.canvas.background_color, float)[:3]
+    ink = np.clip(0.5 + 1.2 * (0.5 - paper), 0, 1)
+    (r, g, b), (red, green, blue) = (np.rint(255 * one).astype(int) for one in (ink, paper))
+    return f"rgb({r}, {g}, {b})", f"rgba({red}, {green}, {blue}, 80%)"

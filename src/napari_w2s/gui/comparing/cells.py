@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -48,9 +49,14 @@ class Cells:
         """Return the layer that stands in the cell of a tile."""
         return self._stand_ins.get(key) or self.tiles.get(key)
 
+    @property
+    def side_by_side(self) -> bool:
+        """True while every tile is shown in its cell."""
+        return self._only is None
+
     def titled(self) -> list[Layer]:
-        """Return the layers that bear titles in the cells of the grid; none while it is not there."""
-        return [] if self._only is not None else [self._stand_ins.get(key, tile) for key, tile in self.tiles.items()]
+        """Return the layers that bear titles, in the order of the cells."""
+        return [self._stand_ins.get(key, tile) for key, tile in self.tiles.items()]
 
     def companions(self) -> dict[str, Layer]:
         """Return what lies on the tiles in their cells, by the tiles' keys."""
@@ -107,6 +113,13 @@ class Cells:
         self.accompany(None)
         return True
 
+    def free_name(self, text: str, layer: Layer) -> str:
+        """Return a name that no other layer has: napari would number it. Nobody sees a space at the end."""
+        others = {other.name for other in (*self._viewer.layers, *self.tiles.values()) if other is not layer}
+        while text in others:
+            text += " "
+        return text
+
     def clear(self) -> None:
         """Take everything away."""
         groups = (self.tiles, self._stand_ins, self._companions)
@@ -159,20 +172,22 @@ class Cells:
         now = self.shown(key)
         if before is None or now is None or now is before:
             return
-        name, size = before.name, before.name_overlay.font_size
+        name, size, titled = before.name, before.name_overlay.font_size, before.name_overlay.visible
         with self.batch():
             self.take_away([before])
-            title_layer(now, size=size)
+            title_layer(now, size=size, visible=titled)
             now.name = name
             self.arrange()
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Change layers, and let the canvas be laid out once in the end."""
+    def batch(self, *, removes: bool = True) -> Iterator[None]:
+        """Change layers, and let the canvas be laid out once in the end. Say if no layer is to be removed."""
         with ExitStack() as stack:
             before, self.changing = self.changing, True
             stack.callback(setattr, self, "changing", before)
             if not self._depth:
+                if not removes:
+                    stack.enter_context(_nothing_to_collect())
                 # Napari's own batches end with the first one that ends.
                 stack.enter_context(self._viewer.layers.batched_update())
             self._depth += 1
@@ -181,6 +196,19 @@ class Cells:
 
     def _leave_batch(self) -> None:
         self._depth -= 1
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Spare what is alive a garbage collection: napari makes a full one after a batch, to be rid of removed layers."""
+    if gc.get_freeze_count():
+        yield  # Somebody else has frozen something, and it has to stay so.
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _set_visible(layer: Layer, visible: bool) -> None:

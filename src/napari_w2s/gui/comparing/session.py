@@ -26,6 +26,7 @@ from napari_w2s.gui.comparing.tiles import TileGrid
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from qtpy.QtWidgets import QWidget
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class Session:
     viewer : napari.Viewer
     measure : callable, optional
         See `MeasureFn`.
+    canvas : callable, optional
+        Returns the widget that the viewer is drawn in; None if there is none.
 
     Attributes
     ----------
@@ -68,11 +71,13 @@ class Session:
     working = Signal(bool)
     told = Signal(str)
 
-    def __init__(self, viewer: ViewerModel, measure: MeasureFn = measure) -> None:
+    def __init__(
+        self, viewer: ViewerModel, measure: MeasureFn = measure, canvas: Callable[[], QWidget | None] = lambda: None
+    ) -> None:
         self._viewer = viewer
         self._measure = measure
         self.grid = TileGrid(viewer)
-        self._texts = TileTexts(viewer, self.grid.titled)
+        self._texts = TileTexts(viewer, self.grid, canvas, lambda: self.busy)
         self.comparison: Comparison | None = None
         self.numbers: Numbers | None = None
         self.threshold = "1/7"
@@ -166,8 +171,7 @@ class Session:
             self._ask_numbers(in_passing=only == {"box"})
         if only != {"box"}:
             self._ask_look()
-            if self._looked:
-                self._title()
+            self._title()
         self.changed.emit()
 
     def _ask_look(self) -> None:
@@ -219,9 +223,7 @@ class Session:
     def _show_numbers(self, numbers: Numbers) -> None:
         if self.comparison is not None:
             self.numbers = numbers
-            # Titles in the canvas are dear: while a box is dragged they wait for the end.
-            if not self._numbers_job.has_next:
-                self._title()
+            self._title()
             self.numbered.emit()
 
     def _title(self) -> None:
@@ -235,9 +237,10 @@ class Session:
         fitted = fit_titles(titles, parts, width)
         for key, text in fitted.texts.items():
             self.grid.title(key, text, fitted.size)
+        note = ""
         if self._looked:
             note = contrast_note(comparison, fitted.size, width, maps=bool(self._prefaces), legend=self._legend)
-            self._texts.note(note, fitted.size)
+        self._texts.write(note, fitted.size)
 
     def _explain(self, error: Exception) -> None:
         if isinstance(error, W2SError):

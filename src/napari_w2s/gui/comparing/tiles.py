@@ -41,6 +41,8 @@ class TileGrid:
         Signal: what lay on the tiles was deleted by hand.
     source_changed
         Signal with the key of a tile whose source has got other pixels, or another place.
+    laid_out
+        Signal: tiles lie side by side, or on one another, and have not before.
     left
         Signal: the viewer looks as it did before.
     """
@@ -48,6 +50,7 @@ class TileGrid:
     gone = Signal(str)
     bared = Signal()
     source_changed = Signal(str)
+    laid_out = Signal()
     left = Signal()
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -85,8 +88,13 @@ class TileGrid:
         """Keys of the tiles that show other pixels than those of their sources."""
         return frozenset(self._repainted)
 
+    @property
+    def side_by_side(self) -> bool:
+        """True while every tile is shown in its cell."""
+        return self._cells.side_by_side
+
     def titled(self) -> list[Layer]:
-        """Return the layers that bear titles in the cells of the grid."""
+        """Return the layers that bear titles, in the order of the cells."""
         return self._cells.titled()
 
     def companions(self) -> dict[str, Layer]:
@@ -94,7 +102,7 @@ class TileGrid:
         return self._cells.companions()
 
     def show(self, titles: Mapping[str, str]) -> None:
-        """Show tiles of these image layers, and nothing else. The images come first: `title` writes the titles.
+        """Show tiles of these image layers, and nothing else. They are named, and bear no titles yet.
 
         Parameters
         ----------
@@ -108,7 +116,7 @@ class TileGrid:
         """
         first = self._before is None
         try:
-            with self._cells.batch():
+            with self._cells.batch(removes=not first):
                 if first:
                     self._enter()
                 self._choose(titles)
@@ -139,21 +147,19 @@ class TileGrid:
         fit(self._viewer, list(self._cells.tiles.values()))
 
     def title(self, key: str, text: str, size: int | None = None) -> None:
-        """Name a tile, in letters of so many points."""
+        """Name a tile, in letters of so many points. `TileTexts` shows the names."""
         layer = self.layer(key)
         if layer is not None:
-            name = self._free_name(text, layer)
-            if layer.name != name:
+            if layer.name != (name := self._cells.free_name(text, layer)):
                 layer.name = name
             if size is not None:
-                title_layer(layer, size=size)
+                title_layer(layer, size=size, visible=None)
 
     def limit(self, key: str, limits: tuple[float, float]) -> None:
         """Set the display range of a tile."""
         layer = self.tile(key)
-        low, high = limits
-        if layer is not None and high > low and tuple(layer.contrast_limits) != limits:
-            layer.contrast_limits = (low, high)
+        if layer is not None and limits[1] > limits[0] and tuple(layer.contrast_limits) != limits:
+            layer.contrast_limits = limits
 
     def place(self, key: str, scale: tuple[float, float], origin: tuple[float, float], unit: str) -> None:
         """Put a tile where its image lies among the others, if it does not know that itself."""
@@ -190,11 +196,13 @@ class TileGrid:
         """Show every tile in its cell."""
         with same_view(self._viewer):
             self._cells.show_only(None, [])
+        self.laid_out.emit()
 
     def show_only(self, keys: Iterable[str], on_top: Sequence[Layer] = ()) -> None:
         """Show these tiles only, one on top of the other in the whole canvas, and other layers above them."""
         with same_view(self._viewer):
             self._cells.show_only(keys, on_top)
+        self.laid_out.emit()
 
     def _enter(self) -> None:
         self._before = ViewState.take(self._viewer)
@@ -207,13 +215,6 @@ class TileGrid:
         hide_all(self._viewer)
         self._viewer.layers.selection = set()
 
-    def _free_name(self, text: str, layer: Layer) -> str:
-        """Return a name that no other layer has: napari would number it. Nobody sees a space at the end."""
-        others = {other.name for other in (*self._viewer.layers, *self._cells.tiles.values()) if other is not layer}
-        while text in others:
-            text += " "
-        return text
-
     def _choose(self, titles: Mapping[str, str]) -> None:
         """Make the tiles of these layers, and let the others go."""
         layers = {bridge.layer_id(layer): layer for layer in self._viewer.layers}
@@ -224,7 +225,7 @@ class TileGrid:
                 raise InputError("A layer that was to be compared is not there any more. Choose anew.")
             if key not in tiles:
                 tiles[key] = make_tile(source)
-                tiles[key].name = self._free_name(title, tiles[key])
+                tiles[key].name = self._cells.free_name(title, tiles[key])
                 title_layer(tiles[key], visible=False)
                 self._sources[key] = source
                 self._watch.follow(source)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QWidget
 
 from napari_w2s._types import W2SError
 from napari_w2s.app.comparing.comparison import Comparison
@@ -17,6 +19,8 @@ from napari_w2s.app.comparing.numbers import measure
 from napari_w2s.app.comparing.state import PERSISTENT, Area, CompareState
 from napari_w2s.app.comparing.trust import flip_spread
 from napari_w2s.gui import defaults
+from napari_w2s.gui.at_end import AtEnd
+from napari_w2s.gui.comparing.cell_labels import canvas_beside
 from napari_w2s.gui.comparing.choice import Choice
 from napari_w2s.gui.comparing.export import Exporter
 from napari_w2s.gui.comparing.features import Features
@@ -76,7 +80,7 @@ class CompareWidget(ComparePanel):
         self.state = CompareState()
         self.state.recall(self._store.load())
         self.choice = Choice(napari_viewer, self.state)
-        self.session = Session(napari_viewer, measure)
+        self.session = Session(napari_viewer, measure, partial(_canvas_of, weakref.ref(self)))
         self.features = Features(napari_viewer, self.session, self.state, self.choice, spread)
         self.exporter = Exporter(self.session)
         self._keys = Keys(napari_viewer, {"Escape": self.session.leave, BLINK_KEY: self.features.blink})
@@ -84,14 +88,13 @@ class CompareWidget(ComparePanel):
         self.benchmark.follow(self.choice, partial(position_of, napari_viewer))
         self._refresh()
         self.paint_theme()
-        # Not a method: it is called when this object is half gone.
         parts = self.choice, self.features, self.session, self.exporter, self._keys
-        self.destroyed.connect(partial(_abandon, *parts))
+        self._at_end = AtEnd(self, partial(_abandon, *parts))
 
     def close_down(self) -> None:
         """Leave the comparison, stop all work, and let go of the viewer. The panel is dead afterwards."""
         self.benchmark.close_down()
-        _abandon(self.choice, self.features, self.session, self.exporter, self._keys)
+        self._at_end()
 
     @property
     def busy(self) -> bool:
@@ -273,7 +276,13 @@ class CompareWidget(ComparePanel):
         self.curves.paint(self._viewer.theme)
 
 
-def _abandon(choice: Choice, features: Features, session: Session, exporter: Exporter, keys: Keys, *_: Any) -> None:
+def _canvas_of(panel: weakref.ref[CompareWidget]) -> QWidget | None:
+    """Return the canvas beside a panel that is to be freed when nobody else holds it."""
+    alive = panel()
+    return canvas_beside(alive) if alive is not None and is_alive(alive) else None
+
+
+def _abandon(choice: Choice, features: Features, session: Session, exporter: Exporter, keys: Keys) -> None:
     """Leave, and stop everything that goes on outside of the panel's own widgets."""
     choice.close()
     for signal in (choice.changed, session.changed, session.numbered, session.working, session.told):

@@ -21,6 +21,7 @@ from napari_w2s.app.training.state import PERSISTENT, TrainState
 from napari_w2s.app.training.status import TrainStatus
 from napari_w2s.app.training.use import install_model
 from napari_w2s.gui import bridge, defaults
+from napari_w2s.gui.at_end import AtEnd
 from napari_w2s.gui.parts import is_alive
 from napari_w2s.gui.settings import PluginStore, Store
 from napari_w2s.gui.training.curves import palette
@@ -109,13 +110,13 @@ class TrainWidget(TrainView):
         self.paint_theme()
         self._scout.list_devices()
         self._scout.look_at(self.state.root)
-        # Not a method: it is called when this object is half gone. It waits for the threads, which may still be at it.
-        self.destroyed.connect(partial(_abandon, self.runner, self._watcher, self._keeper, self._scout))
+        # It waits for the threads, which may still be at it.
+        self._at_end = AtEnd(self, partial(_abandon, self.runner, self._watcher, self._keeper, self._scout))
 
     def close_down(self) -> None:
         """Stop all work, wait for it, and let go of the viewer. The panel is dead afterwards."""
         self.runner.close()
-        _abandon(self.runner, self._watcher, self._keeper, self._scout)
+        self._at_end()
         self._models.changed.disconnect(self._on_models)
 
     def train(self) -> None:
@@ -276,7 +277,7 @@ class TrainWidget(TrainView):
         self.progress.curves.paint(palette(theme))
 
 
-def _abandon(runner: TrainRunner, watcher: LayerWatcher, keeper: Keeper, scout: Scout, *_: Any) -> None:
+def _abandon(runner: TrainRunner, watcher: LayerWatcher, keeper: Keeper, scout: Scout) -> None:
     """Stop everything that goes on outside of the panel's own widgets."""
     keeper.changed.disconnect()
     keeper.abandon()
