@@ -26,7 +26,7 @@ from napari_w2s.engine.cluster import connect
 
 _FIELDS, _FEW = 10, 2
 """Enough that a worker that ends first does not wait for long, beside all."""
-_ROUNDS = 2
+_ROUNDS = 3
 _PIPELINES = ("w2s-denoise", "w2s-jdsr")
 """Networks are bound by arithmetic; EPLL is bound by memory, which cores share."""
 

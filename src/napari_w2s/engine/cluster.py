@@ -30,6 +30,8 @@ _KEEP_ALL = {"MALLOC_ARENA_MAX": 1, "MALLOC_MMAP_MAX_": 0, "MALLOC_TRIM_THRESHOL
 """Of glibc, in bytes: freed memory is kept for the next image, up to 1 GiB at the end of one heap."""
 _KEEP_SMALL = {"MALLOC_TRIM_THRESHOLD_": 256 * 2**20, "MALLOC_MMAP_THRESHOLD_": 32 * 2**20}
 """The same without what networks hold, each array of which is returned at once. Other systems do not look at either."""
+_UNWATCHED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "500ms"}
+"""Of Dask: no statistical profile of each worker a hundred times a second, which nobody looks at here."""
 _ENOUGH = 4 * 2**30
 """Bytes of memory for a worker. With less, Dask might pause one for what it keeps."""
 
@@ -88,7 +90,7 @@ def _connected(make_client: Any, make_cluster: Any, workers: int, scheduler: str
             yield client
         return
     with (
-        _memory_kept(),
+        _undisturbed(),
         make_cluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -129,11 +131,11 @@ def _deaf_workers() -> Any:
     return Deaf()
 
 
-def _memory_kept() -> Any:
-    """Let new workers keep the memory of a freed image for the next one; Dask has them return it at once.
+def _undisturbed() -> Any:
+    """Let new workers keep the memory of a freed image for the next one, and not be watched at every moment.
 
-    Returning and clearing it again takes a third of the processor time of a benchmark, and workers slow each other down
-    by it.
+    Dask has them return memory at once: returning and clearing it again takes a third of the processor time of a
+    benchmark, and workers slow each other down by it.
     """
     import dask
     from dask.system import CPU_COUNT
@@ -141,7 +143,7 @@ def _memory_kept() -> Any:
 
     kept = _KEEP_ALL if MEMORY_LIMIT >= _ENOUGH * CPU_COUNT else _KEEP_SMALL
     before = dask.config.get("distributed.nanny.pre-spawn-environ", {})
-    return dask.config.set({"distributed.nanny.pre-spawn-environ": {**before, **kept}})
+    return dask.config.set({"distributed.nanny.pre-spawn-environ": {**before, **kept}, **_UNWATCHED})
 
 
 def default_workers() -> int:
