@@ -111,6 +111,7 @@ class CellLabels:
     def _new(self) -> QLabel:
         label = QLabel(self._canvas)
         label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setIndent(0)
         label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         return label
 
