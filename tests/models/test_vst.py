@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage, stats
+from scipy import integrate, ndimage, stats
 from torch import nn
 from w2s_toys import model
 
@@ -37,7 +37,7 @@ def mean_of_transformed(transform: GeneralizedAnscombe, mean: float, bias: float
     points = np.linspace(-8.5, 8.5, 1701)
     density = stats.norm.pdf(points)
     values = transform.forward(bias + transform.gain * k[:, None] + read * points)
-    return float(probability @ np.trapezoid(values * density, points, axis=1))
+    return float(probability @ integrate.trapezoid(values * density, points, axis=1))
 
 
 @settings(max_examples=80, deadline=None)
