@@ -13,7 +13,7 @@ from napari_w2s.gui import at_end
 from napari_w2s.gui.at_end import AtEnd
 
 HELD = """
-import threading, time
+import threading
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 from w2s_compare import add_levels
@@ -26,10 +26,10 @@ from napari_w2s.gui.training.widget import TrainWidget
 def measure(comparison, *, stop, **options):
     began.set()
     while not stop():
-        time.sleep(0.01)
+        never.wait(0.01)
     raise RuntimeError("stopped")
 
-began = threading.Event()
+began, never = threading.Event(), threading.Event()
 app = QApplication([])
 viewer = ViewerModel()
 add_levels(viewer)

@@ -50,7 +50,7 @@ def _end_all() -> None:
     for one in [*_waiting]:
         try:
             one()
-        except Exception:
+        except Exception:  # whatever one does, the others are still to be ended
             logger.exception("a panel did not end in order")
     # Work that was stopped has still to say so.
     QThreadPool.globalInstance().waitForDone(_THREADS_MS)
